@@ -1,0 +1,72 @@
+# make demo    a virtual environment, numr, and the main job on real data
+# make test    a virtual environment, everything the tests need, and all checks
+# make bench   numr beside its peers, which get an environment of their own
+# make clean   removes what the three above made
+#
+# Needs make, Python >= 3.11 and a reachable package index; PYTHON=... picks an interpreter.
+
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.14 python; do \
+	if "$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; \
+	then echo "$$p"; break; fi; done)
+BENCH_ARGS ?=
+PIP = pip --disable-pip-version-check
+bin = .venv/bin
+peers = .venv-bench/bin
+
+.PHONY: help demo test lint bench clean
+help:
+	@sed -n 's/^# //p' Makefile
+
+demo: .venv/.demo
+	$(bin)/python examples/logistic_newton.py
+
+test: .venv/.test
+	$(bin)/ruff check .
+	$(bin)/ruff format --check .
+	$(bin)/mypy numr
+	$(bin)/python -m pytest -n auto
+
+lint: .venv/.test
+	$(bin)/ruff check --fix .
+	$(bin)/ruff format .
+
+bench: .venv/.bench .venv-bench/.peers
+	$(bin)/python benchmarks/run.py --peer-python $(peers)/python $(BENCH_ARGS)
+
+# Debian ships Python without ensurepip; virtualenv, or pip from outside the environment, does then.
+define make_venv
+	@test -n "$(PYTHON)" || { echo "no Python >= 3.11 found; say PYTHON=/path/to/python"; exit 1; }
+	@echo "making $(1) with $(PYTHON)"
+	@rm -rf $(1)
+	@"$(PYTHON)" -m venv $(1) >/dev/null 2>&1 \
+		|| { rm -rf $(1); "$(PYTHON)" -m virtualenv -q $(1) 2>/dev/null; } \
+		|| { "$(PYTHON)" -m venv --without-pip $(1) && "$(PYTHON)" -m pip --python $(1)/bin/python install -q pip; } \
+		|| { echo "cannot make a virtual environment: install python3-venv"; rm -rf $(1); exit 1; }
+endef
+
+.venv/bin/python:
+	$(call make_venv,.venv)
+
+.venv-bench/bin/python:
+	$(call make_venv,.venv-bench)
+
+.venv/.demo: pyproject.toml | .venv/bin/python
+	$(bin)/python -m $(PIP) install -q -e '.[examples]'
+	@touch $@
+
+.venv/.test: pyproject.toml | .venv/bin/python
+	$(bin)/python -m $(PIP) install -q -e '.[test]'
+	@touch $@
+
+.venv/.bench: pyproject.toml | .venv/bin/python
+	$(bin)/python -m $(PIP) install -q -e '.[bench]'
+	@touch $@
+
+.venv-bench/.peers: benchmarks/requirements.txt | .venv-bench/bin/python
+	$(peers)/python -m $(PIP) install -q -r benchmarks/requirements.txt
+	@touch $@
+
+clean:
+	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist \
+		benchmarks/results examples/output
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
