@@ -1,0 +1,109 @@
+"""LLVM on this machine: what the processor can do, one optimisation run, object code.
+
+Uses ``llvmlite.binding`` only, so that a process whose kernels are all on disk imports no Numba.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import platform
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import llvmlite.binding as llvm
+
+_lock = threading.RLock()  # LLVM contexts and target machines are not to be used by two threads
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What generated code may depend on."""
+
+    triple: str
+    cpu: str
+    features: str
+    lanes: int  # float64 values in a vector register
+    fma: bool
+    libmvec: bool  # glibc's vector mathematics is there
+
+    @property
+    def fingerprint(self) -> str:
+        """Everything outside numr that changes generated code, as a key field."""
+        version = ".".join(map(str, llvm.llvm_version_info))
+        digest = hashlib.sha256(self.features.encode()).hexdigest()[:16]
+        return f"llvm{version} {self.triple} {self.cpu} {digest} libmvec={int(self.libmvec)}"
+
+
+@functools.cache
+def host() -> Machine:
+    """This machine, with LLVM's native target ready."""
+    with _lock:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        flags = llvm.get_host_cpu_features()
+        triple = llvm.get_process_triple()
+    x86 = platform.machine() in ("x86_64", "AMD64")
+    lanes = 2
+    if x86 and flags.get("avx"):
+        lanes = 8 if flags.get("avx512f") and flags.get("avx512dq") else 4
+    libmvec = False
+    if x86 and triple.endswith("linux-gnu") and platform.libc_ver()[0] == "glibc":
+        try:
+            llvm.load_library_permanently("libmvec.so.1")
+            libmvec = True
+        except RuntimeError:
+            libmvec = False
+    return Machine(
+        triple=triple,
+        cpu=llvm.get_host_cpu_name(),
+        features=flags.flatten(),
+        lanes=lanes,
+        fma=not x86 or bool(flags.get("fma")),
+        libmvec=libmvec,
+    )
+
+
+@functools.cache
+def target_machine() -> Any:
+    """Code generation for this machine, as JIT code (large distances to libm are possible)."""
+    machine = host()
+    target = llvm.Target.from_triple(machine.triple)
+    return target.create_target_machine(
+        cpu=machine.cpu, features=machine.features, opt=2, reloc="pic", codemodel="default"
+    )
+
+
+def _passes() -> Any:
+    tuning = llvm.create_pipeline_tuning_options(speed_level=3)
+    tuning.loop_vectorization = True
+    tuning.slp_vectorization = False
+    tuning.loop_interleaving = True
+    tuning.loop_unrolling = True
+    builder = llvm.create_pass_builder(target_machine(), tuning)
+    return builder, builder.getModulePassManager()
+
+
+def optimise(text: str) -> Any:
+    """The optimised LLVM module of a module's text: one run of LLVM's -O3 pipeline."""
+    with _lock:
+        machine = target_machine()
+        module = llvm.parse_assembly(text)
+        module.triple = host().triple
+        module.data_layout = str(machine.target_data)
+        builder, passes = _passes()
+        passes.run(module, builder)
+        return module
+
+
+def emit(module: Any) -> bytes:
+    """Relocatable object code of an optimised module."""
+    with _lock:
+        return bytes(target_machine().emit_object(module))
+
+
+def assembly(module: Any) -> str:
+    """Assembly text of an optimised module."""
+    with _lock:
+        return str(target_machine().emit_assembly(module))

@@ -1,0 +1,265 @@
+"""Kernel text to LLVM text through Numba's analysis, type inference and lowering.
+
+The only file of the CPU backend that imports Numba, and the only one that uses names Numba does
+not document. Why not ``numba.cfunc``: it optimises every module three times, wraps the function
+twice, and its first use loads every NumPy overload (0.3 s); 38 ms for a three-line kernel. Here
+Numba's own interpreter, inference and ``Lower`` run over a small registry (ops.py), with a calling
+convention that has no exceptions, and the LLVM text is handed to machine.py, which optimises it
+once. No Python object is ever referenced by the result.
+"""
+
+from __future__ import annotations
+
+import operator
+import threading
+from typing import Any
+
+from llvmlite import ir
+from numba.core import (
+    bytecode,
+    callconv,
+    compiler,
+    cpu,
+    funcdesc,
+    imputils,
+    interpreter,
+    lowering,
+    postproc,
+    typed_passes,
+    types,
+    typing,
+)
+from numba.core.targetconfig import ConfigStack
+from numba.core.typing import templates
+
+from numr.codegen.backends.cpu import ops
+
+_TYPES: dict[str, Any] = {
+    **{c: getattr(types, f"float{c[1:]}") for c in ops.FLOATS},
+    **{c: getattr(types, f"int{c[1:]}") for c in ops.SIGNED},
+    **{c: getattr(types, f"uint{c[1:]}") for c in ops.UNSIGNED},
+    "bool": types.boolean,
+}
+_CODES = {t: c for c, t in _TYPES.items()}
+
+
+def parse_type(code: str) -> Any:
+    """The Numba type of a parameter code such as ``p:f64`` or ``i64``."""
+    if code.startswith("p:"):
+        return types.CPointer(_TYPES["u8" if code == "p:bool" else code[2:]])
+    return _TYPES[code]
+
+
+class _Function:
+    """The value that a name of the kernel language has while Numba analyses a kernel."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+
+class _CallConv(callconv.BaseCallConv):  # type: ignore[misc]
+    """``void entry(arguments)``: kernels are total, so there is no status and no exception."""
+
+    def _make_call_helper(self, builder: Any) -> Any:
+        return None
+
+    def return_value(self, builder: Any, retval: Any) -> None:
+        builder.ret_void()
+
+    def return_user_exc(self, builder: Any, *args: Any, **kwargs: Any) -> None:
+        builder.ret_void()
+
+    def get_function_type(self, restype: Any, argtypes: Any) -> Any:
+        packer = self._get_arg_packer(argtypes)
+        return ir.FunctionType(ir.VoidType(), list(packer.argument_types))
+
+    def decorate_function(
+        self, fn: Any, args: Any, fe_argtypes: Any, noalias: bool = False
+    ) -> None:
+        self._get_arg_packer(fe_argtypes).assign_names(fn.args, ["arg." + a for a in args])
+        for arg in fn.args:
+            if isinstance(arg.type, ir.PointerType):
+                arg.add_attribute("noalias")
+
+    def get_arguments(self, func: Any) -> Any:
+        return func.args
+
+
+class _Modules:
+    """What Numba's lowering asks of a code library: a module to fill. We keep its text."""
+
+    name = "numr"
+
+    def create_ir_module(self, name: str) -> Any:
+        module = ir.Module(name)
+        return module
+
+    def add_ir_module(self, module: Any) -> None:
+        self.module = module
+
+
+class _TypingContext(typing.Context):  # type: ignore[misc]
+    """A typing context that knows the kernel language and nothing else."""
+
+    def refresh(self) -> None:
+        pass
+
+
+class _TargetContext(cpu.CPUContext):  # type: ignore[misc]
+    """A CPU context without Numba's runtime, its NumPy overloads and its execution engine."""
+
+    def init(self) -> None:
+        self.is32bit = False
+        self._internal_codegen = None
+
+    def refresh(self) -> None:
+        pass
+
+    @property
+    def call_conv(self) -> Any:
+        return _CallConv(self)
+
+    def get_abi_sizeof(self, ty: Any) -> int:
+        """Asked only to warn about huge locals; scalars and loop states have none."""
+        return 8
+
+    def get_constant_generic(self, builder: Any, ty: Any, val: Any) -> Any:
+        code = _CODES.get(types.unliteral(ty))
+        return self.get_dummy_value() if code is None else ir.Constant(ops.llvm_type(code), val)
+
+    def cast(self, builder: Any, val: Any, fromty: Any, toty: Any) -> Any:
+        source, target = _CODES.get(types.unliteral(fromty)), _CODES.get(types.unliteral(toty))
+        if source == target:
+            return val
+        if source is None or target is None:
+            raise TypeError(f"a kernel cannot use a {fromty} as a {toty}")
+        return ops.convert(builder, target, (source,), [val])
+
+    def post_lowering(self, mod: Any, library: Any) -> None:
+        pass
+
+
+class _Lower(lowering.Lower):  # type: ignore[misc]
+    """Numba's lowering, less what only Python exceptions and NumPy arrays need."""
+
+    def emit_environment_object(self) -> None:
+        """Kernels close over nothing, so there is no environment to hold."""
+
+
+def _template(key: Any, signatures: Any) -> Any:
+    cases = [typing.signature(_TYPES[r], *(_TYPES[a] for a in args)) for r, args in signatures]
+    return type("KernelOp", (templates.ConcreteTemplate,), {"key": key, "cases": cases})
+
+
+def _implementation(op: ops.Op) -> Any:
+    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        codes = tuple(_CODES[types.unliteral(a)] for a in sig.args)
+        return op.emit(builder, _CODES[sig.return_type], codes, list(args))
+
+    return emit
+
+
+class Frontend:
+    """One typing and one target context, with the kernel language in them."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.typing = _TypingContext()
+        self.target = _TargetContext(self.typing, "cpu")
+        self.namespace: dict[str, Any] = {
+            "__name__": "numr",
+            "inf": float("inf"),
+            "nan": float("nan"),
+        }
+        self._borrow_from_numba()
+        self._install_language()
+        self.flags = compiler.Flags()
+        self.flags.error_model = "numpy"
+        self.flags.noalias = True
+
+    def _borrow_from_numba(self) -> None:
+        """Take range loops and pointer access from Numba's registries, not their other 2000 entries."""
+        from numba.core.typing import builtins as _typing  # noqa: F401
+        from numba.cpython import builtins as _builtins  # noqa: F401
+        from numba.cpython import rangeobj as _range  # noqa: F401
+
+        wanted: set[Any] = {range, "getiter", "iternext", "pair_first", "pair_second"}
+        wanted |= {operator.getitem, operator.setitem}
+        names = {"Range", "GetIter", "IterNext", "PairFirst", "PairSecond"}
+        names |= {"GetItemCPointer", "SetItemCPointer"}
+        for function in templates.builtin_registry.functions:
+            if names.intersection(base.__name__ for base in function.__mro__):
+                self.typing.insert_function(function(self.typing))
+        self.typing.insert_global(range, self._builtin(range))
+        for access in (operator.getitem, operator.setitem):
+            self.typing.insert_global(access, self._builtin(access))
+        chosen = [f for f in imputils.builtin_registry.functions if f[1] in wanted]
+        self.target.insert_func_defn(chosen)
+
+    @staticmethod
+    def _builtin(value: Any) -> Any:
+        return next(k for v, k in templates.builtin_registry.globals if v is value)
+
+    def _install_language(self) -> None:
+        for op in ops.OPERATORS:
+            key = getattr(operator, op.name)
+            self._install(op, key)
+            inplace = getattr(operator, "i" + op.name.rstrip("_"), None)
+            if inplace is not None and op.name not in ("invert",):
+                self._install(op, inplace)
+        for op in ops.FUNCTIONS:
+            key = _Function(op.name)
+            self.namespace[op.name] = key
+            self._install(op, key)
+        self.typing.insert_global(bool, types.Function(_template(bool, (("bool", ("bool",)),))))
+        boolean = next(op for op in ops.FUNCTIONS if op.name == "boolean")
+        self.target.insert_func_defn([(_implementation(boolean), bool, (types.boolean,))])
+
+    def _install(self, op: ops.Op, key: Any) -> None:
+        template = _template(key, op.signatures)
+        self.typing.insert_function(template(self.typing))
+        self.typing.insert_global(key, types.Function(template))
+        emit = _implementation(op)
+        signatures = [tuple(_TYPES[a] for a in args) for _, args in op.signatures]
+        self.target.insert_func_defn([(emit, key, s) for s in signatures])
+
+    def lower(self, text: str, entry: str, params: tuple[str, ...]) -> str:
+        """The LLVM text of one kernel; its maths functions are left declared (vectormath.py)."""
+        namespace = dict(self.namespace)
+        exec(compile(text, f"<{entry}>", "exec"), namespace)
+        args = tuple(parse_type(p) for p in params)
+        with self.lock:
+            identity = bytecode.FunctionIdentity.from_function(namespace[entry])
+            code = interpreter.Interpreter(identity).interpret(bytecode.ByteCode(identity))
+            postproc.PostProcessor(code).run(False)
+            with ConfigStack().enter(self.flags):
+                typemap, result, calltypes, _ = typed_passes.type_inference_stage(
+                    self.typing, self.target, code, args, None, {}
+                )
+                described = funcdesc.PythonFunctionDescriptor.from_specialized_function(
+                    code,
+                    typemap,
+                    result,
+                    calltypes,
+                    mangler=lambda *a, **k: entry,
+                    inline=False,
+                    noalias=True,
+                    abi_tags=(),
+                )
+                library = _Modules()
+                with self.target.push_code_library(library):
+                    _Lower(self.target, library, described, code, metadata={}).lower()
+        return str(library.module)
+
+
+_frontend: Frontend | None = None
+_creation = threading.Lock()
+
+
+def frontend() -> Frontend:
+    """The process's front end, made on first use."""
+    global _frontend
+    with _creation:
+        if _frontend is None:
+            _frontend = Frontend()
+        return _frontend

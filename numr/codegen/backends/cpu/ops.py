@@ -1,0 +1,308 @@
+"""The operations of the kernel language: every operator and function, its types and its LLVM form.
+
+Types are named by codes: ``f32 f64 i8 i16 i32 i64 u8 u16 u32 u64 bool``. Nothing here imports
+Numba: the table is what a front end (numba_frontend.py) registers.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from llvmlite import ir
+
+FLOATS = ("f32", "f64")
+SIGNED = ("i8", "i16", "i32", "i64")
+UNSIGNED = ("u8", "u16", "u32", "u64")
+INTS = SIGNED + UNSIGNED
+NUMBERS = FLOATS + INTS
+ALL = NUMBERS + ("bool",)
+
+# Functions whose bodies or library bindings vectormath.py supplies, by number of arguments.
+MATH_1 = (
+    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh "
+    "atanh erf erfc lgamma digamma cbrt"
+).split()
+MATH_2 = ["atan2", "pow", "hypot", "fmod", "polygamma"]
+
+Emit = Callable[[ir.IRBuilder, str, tuple[str, ...], list[Any]], Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """One operation: its possible signatures (result, arguments) and how to emit it."""
+
+    name: str
+    signatures: tuple[tuple[str, tuple[str, ...]], ...]
+    emit: Emit
+
+
+def llvm_type(code: str) -> Any:
+    """The LLVM value type of a type code."""
+    if code == "f32":
+        return ir.FloatType()
+    if code == "f64":
+        return ir.DoubleType()
+    return ir.IntType(1 if code == "bool" else int(code[1:]))
+
+
+def call_named(builder: ir.IRBuilder, name: str, result: Any, args: list[Any]) -> Any:
+    """Call a function that this module declares once, by its LLVM name."""
+    known = builder.module.globals.get(name)
+    if known is None:
+        kind = ir.FunctionType(result, [a.type for a in args])
+        known = ir.Function(builder.module, kind, name)
+    return builder.call(known, args)
+
+
+def _intrinsic(stem: str) -> Emit:
+    def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+        suffix = ret if ret in FLOATS else "i" + ret[1:]
+        return call_named(b, f"llvm.{stem}.{suffix}", llvm_type(ret), args)
+
+    return emit
+
+
+def _math(name: str) -> Emit:
+    def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+        return call_named(b, f"numr.{name}.{ret}", llvm_type(ret), args)
+
+    return emit
+
+
+def _arith(float_op: str, int_op: str) -> Emit:
+    def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+        return getattr(b, float_op if ret in FLOATS else int_op)(*args)
+
+    return emit
+
+
+def _zero(code: str) -> Any:
+    return ir.Constant(llvm_type(code), 0)
+
+
+def _int_division(remainder: bool) -> Emit:
+    """Floor division that cannot trap: by zero gives 0, the smallest by -1 wraps, as NumPy has it."""
+
+    def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+        x, y = args
+        one, zero = ir.Constant(x.type, 1), _zero(ret)
+        by_zero = b.icmp_unsigned("==", y, zero)
+        if ret in UNSIGNED:
+            safe = b.select(by_zero, one, y)
+            value = b.urem(x, safe) if remainder else b.udiv(x, safe)
+            return b.select(by_zero, zero, value)
+        minus = b.icmp_signed("==", y, ir.Constant(x.type, -1))
+        safe = b.select(b.or_(by_zero, minus), one, y)
+        rem = b.srem(x, safe)
+        wrong = b.and_(b.icmp_signed("!=", rem, zero), b.icmp_signed("<", b.xor(rem, safe), zero))
+        if remainder:
+            value = b.select(wrong, b.add(rem, safe), rem)
+            return b.select(b.or_(by_zero, minus), zero, value)
+        quotient = b.sub(b.sdiv(x, safe), b.zext(wrong, x.type))
+        return b.select(by_zero, zero, b.select(minus, b.neg(x), quotient))
+
+    return emit
+
+
+def _unchecked(op: str) -> Emit:
+    def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+        return getattr(b, op)(*args)
+
+    return emit
+
+
+def _compare(op: str) -> Emit:
+    def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+        if codes[0] in FLOATS:
+            return b.fcmp_unordered(op, *args) if op == "!=" else b.fcmp_ordered(op, *args)
+        if codes[0] in SIGNED:
+            return b.icmp_signed(op, *args)
+        return b.icmp_unsigned(op, *args)
+
+    return emit
+
+
+def _shift(op: str) -> Emit:
+    """Shifts by the width or more give 0 (or the sign), as NumPy has them, not LLVM's poison."""
+
+    def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+        x, count = args
+        last = ir.Constant(x.type, x.type.width - 1)
+        large = b.icmp_unsigned(">", count, last)
+        safe = b.select(large, last, count)
+        if op == "shl":
+            return b.select(large, _zero(ret), b.shl(x, safe))
+        if ret in SIGNED:
+            return b.ashr(x, safe)
+        return b.select(large, _zero(ret), b.lshr(x, safe))
+
+    return emit
+
+
+def _extreme(stem: str, *flags: str) -> Emit:
+    """Minimum or maximum; on floats NaN propagates (LLVM's IEEE 754-2019 minimum, maximum).
+
+    Without regard to the sign of zero (``nsz``), which NumPy leaves open and which costs two
+    more instructions.
+    """
+
+    def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+        if ret in FLOATS:
+            value = _intrinsic(stem + "imum")(b, ret, codes, args)
+            value.fastmath.add("nsz")
+            for flag in flags:
+                value.fastmath.add(flag)
+            return value
+        kind = "s" if ret in SIGNED else "u"
+        return call_named(b, f"llvm.{kind}{stem}.i{ret[1:]}", llvm_type(ret), args)
+
+    return emit
+
+
+def _reassociable(float_op: str, int_op: str) -> Emit:
+    def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+        if ret in FLOATS:
+            return getattr(b, float_op)(*args, flags=("reassoc",))
+        return getattr(b, int_op)(*args)
+
+    return emit
+
+
+def _select(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+    return b.select(*args)
+
+
+def _negate(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+    return b.fneg(args[0]) if ret in FLOATS else b.neg(args[0])
+
+
+def _not(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+    return b.not_(args[0])
+
+
+def _identity(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+    return args[0]
+
+
+def _absolute(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+    if ret in UNSIGNED:
+        return args[0]
+    if ret in FLOATS:
+        return _intrinsic("fabs")(b, ret, codes, args)
+    return call_named(
+        b, f"llvm.abs.{ret}", llvm_type(ret), [args[0], ir.Constant(ir.IntType(1), 0)]
+    )
+
+
+def _classify(test: str) -> Emit:
+    def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+        x, code = args[0], codes[0]
+        if test == "isnan":
+            return b.fcmp_unordered("uno", x, x)
+        if test == "signbit":
+            bits = ir.IntType(int(code[1:]))
+            return b.icmp_signed("<", b.bitcast(x, bits), ir.Constant(bits, 0))
+        size = _intrinsic("fabs")(b, code, codes, args)
+        infinite = ir.Constant(llvm_type(code), float("inf"))
+        return b.fcmp_ordered("==" if test == "isinf" else "<", size, infinite)
+
+    return emit
+
+
+def _bitcast(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+    return b.bitcast(args[0], llvm_type(ret))
+
+
+def convert(b: ir.IRBuilder, to: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+    """A value as another type; float to integer saturates and NaN gives 0 (never poison)."""
+    x, source = args[0], codes[0]
+    target = llvm_type(to)
+    if to == source:
+        return x
+    if to == "bool":
+        zero = ir.Constant(x.type, 0)
+        return b.fcmp_unordered("!=", x, zero) if source in FLOATS else b.icmp_signed("!=", x, zero)
+    if to in FLOATS:
+        if source in FLOATS:
+            return b.fpext(x, target) if to == "f64" else b.fptrunc(x, target)
+        return b.sitofp(x, target) if source in SIGNED else b.uitofp(x, target)
+    if source in FLOATS:
+        stem = "fptosi" if to in SIGNED else "fptoui"
+        return call_named(b, f"llvm.{stem}.sat.i{to[1:]}.{source}", target, [x])
+    if x.type.width == target.width:
+        return x
+    if x.type.width > target.width:
+        return b.trunc(x, target)
+    return b.sext(x, target) if source in SIGNED else b.zext(x, target)
+
+
+def _same(codes: tuple[str, ...], arity: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple((c, (c,) * arity) for c in codes)
+
+
+def _to_bool(codes: tuple[str, ...], arity: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(("bool", (c,) * arity) for c in codes)
+
+
+def float_bits(value: float, code: str) -> str:
+    """The hexadecimal LLVM spelling of a float constant, exact for every value including NaN."""
+    if code == "f32":
+        value = struct.unpack("<f", struct.pack("<f", value))[0]
+    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
+
+
+# Python's operators, by the name of the function in the ``operator`` module.
+OPERATORS: tuple[Op, ...] = (
+    Op("add", _same(NUMBERS, 2), _arith("fadd", "add")),
+    Op("sub", _same(NUMBERS, 2), _arith("fsub", "sub")),
+    Op("mul", _same(NUMBERS, 2), _arith("fmul", "mul")),
+    Op("truediv", _same(FLOATS, 2), _unchecked("fdiv")),
+    Op("floordiv", _same(INTS, 2), _int_division(False)),
+    Op("mod", _same(INTS, 2), _int_division(True)),
+    Op("and_", _same(INTS + ("bool",), 2), _unchecked("and_")),
+    Op("or_", _same(INTS + ("bool",), 2), _unchecked("or_")),
+    Op("xor", _same(INTS + ("bool",), 2), _unchecked("xor")),
+    Op("lshift", _same(INTS, 2), _shift("shl")),
+    Op("rshift", _same(INTS, 2), _shift("shr")),
+    Op("neg", _same(NUMBERS, 1), _negate),
+    Op("pos", _same(NUMBERS, 1), _identity),
+    Op("invert", _same(INTS + ("bool",), 1), _not),
+    Op("not_", _same(("bool",), 1), _not),
+    Op("eq", _to_bool(ALL, 2), _compare("==")),
+    Op("ne", _to_bool(ALL, 2), _compare("!=")),
+    Op("lt", _to_bool(ALL, 2), _compare("<")),
+    Op("le", _to_bool(ALL, 2), _compare("<=")),
+    Op("gt", _to_bool(ALL, 2), _compare(">")),
+    Op("ge", _to_bool(ALL, 2), _compare(">=")),
+)
+
+FUNCTIONS: tuple[Op, ...] = (
+    *(Op(c, tuple((c, (s,)) for s in ALL), convert) for c in NUMBERS),
+    Op("boolean", _to_bool(ALL, 1), convert),
+    *(Op(n, _same(FLOATS, 1), _math(n)) for n in MATH_1),
+    *(Op(n, _same(FLOATS, 2), _math(n)) for n in MATH_2),
+    *(Op(n, _same(FLOATS, 1), _intrinsic(n)) for n in ("sqrt", "floor", "ceil", "trunc")),
+    # roundeven is what rint does in the default rounding mode, and needs no libm.
+    Op("rint", _same(FLOATS, 1), _intrinsic("roundeven")),
+    Op("copysign", _same(FLOATS, 2), _intrinsic("copysign")),
+    Op("fma", _same(FLOATS, 3), _intrinsic("fma")),
+    Op("fabs", _same(NUMBERS, 1), _absolute),
+    *(Op(n, _to_bool(FLOATS, 1), _classify(n)) for n in ("isnan", "isinf", "isfinite", "signbit")),
+    Op("fmin_nan", _same(NUMBERS, 2), _extreme("min")),
+    Op("fmax_nan", _same(NUMBERS, 2), _extreme("max")),
+    Op("select", tuple((c, ("bool", c, c)) for c in ALL), _select),
+    Op("add_reassoc", _same(NUMBERS, 2), _reassociable("fadd", "add")),
+    Op("mul_reassoc", _same(NUMBERS, 2), _reassociable("fmul", "mul")),
+    Op("min_reassoc", _same(NUMBERS, 2), _extreme("min", "reassoc")),
+    Op("max_reassoc", _same(NUMBERS, 2), _extreme("max", "reassoc")),
+    # Index arithmetic on operands known to be non-negative, the divisor known to be non-zero.
+    Op("udiv", _same(INTS, 2), _unchecked("udiv")),
+    Op("urem", _same(INTS, 2), _unchecked("urem")),
+    *(
+        Op(f"bitcast_{a}", tuple((a, (s,)) for s in NUMBERS if s[1:] == a[1:]), _bitcast)
+        for a in NUMBERS
+    ),
+)
