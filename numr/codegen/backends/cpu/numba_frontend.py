@@ -10,8 +10,11 @@ once. No Python object is ever referenced by the result.
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import operator
 import threading
+from collections.abc import Iterator
 from typing import Any
 
 from llvmlite import ir
@@ -101,8 +104,17 @@ class _Modules:
 class _TypingContext(typing.Context):  # type: ignore[misc]
     """A typing context that knows the kernel language and nothing else."""
 
+    def init(self) -> None:
+        self.signatures: dict[tuple[Any, tuple[Any, ...]], Any] = {}
+
     def refresh(self) -> None:
         pass
+
+    def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
+        """One dictionary look-up for the language's own operations (Numba rates every overload)."""
+        key = getattr(func, "typing_key", func)
+        found = self.signatures.get((key, tuple(map(types.unliteral, args))))
+        return super().resolve_function_type(func, args, kws) if found is None else found
 
 
 class _TargetContext(cpu.CPUContext):  # type: ignore[misc]
@@ -111,6 +123,7 @@ class _TargetContext(cpu.CPUContext):  # type: ignore[misc]
     def init(self) -> None:
         self.is32bit = False
         self._internal_codegen = None
+        self.operations: dict[Any, ops.Op] = {}
 
     def refresh(self) -> None:
         pass
@@ -142,12 +155,31 @@ class _TargetContext(cpu.CPUContext):  # type: ignore[misc]
 class _Lower(lowering.Lower):  # type: ignore[misc]
     """Numba's lowering, less what only Python exceptions and NumPy arrays need."""
 
+    def _emit(self, key: Any, expr: Any, operands: Any, resty: Any) -> Any:
+        signature = self.fndesc.calltypes[expr]
+        op = self.context.operations[key]
+        codes = tuple(_CODES[a] for a in signature.args)
+        args = [
+            self.context.cast(self.builder, self.loadvar(v.name), self.typeof(v.name), t)
+            for v, t in zip(operands, signature.args, strict=True)
+        ]
+        value = op.emit(self.builder, _CODES[signature.return_type], codes, args)
+        return self.context.cast(self.builder, value, signature.return_type, resty)
+
+    def lower_binop(self, resty: Any, expr: Any, op: Any) -> Any:
+        return self._emit(op, expr, (expr.lhs, expr.rhs), resty)
+
+    def lower_call(self, resty: Any, expr: Any) -> Any:
+        key = getattr(self.typeof(expr.func.name), "typing_key", None)
+        if key in self.context.operations:
+            return self._emit(key, expr, expr.args, resty)
+        return super().lower_call(resty, expr)
+
     def emit_environment_object(self) -> None:
         """Kernels close over nothing, so there is no environment to hold."""
 
 
-def _template(key: Any, signatures: Any) -> Any:
-    cases = [typing.signature(_TYPES[r], *(_TYPES[a] for a in args)) for r, args in signatures]
+def _template(key: Any, cases: Any) -> Any:
     return type("KernelOp", (templates.ConcreteTemplate,), {"key": key, "cases": cases})
 
 
@@ -157,6 +189,18 @@ def _implementation(op: ops.Op) -> Any:
         return op.emit(builder, _CODES[sig.return_type], codes, list(args))
 
     return emit
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Lowering makes many objects that all live to its end: collecting among them costs a third."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class Frontend:
@@ -211,24 +255,30 @@ class Frontend:
             key = _Function(op.name)
             self.namespace[op.name] = key
             self._install(op, key)
-        self.typing.insert_global(bool, types.Function(_template(bool, (("bool", ("bool",)),))))
+        truth = _template(bool, [typing.signature(types.boolean, types.boolean)])
+        self.typing.insert_global(bool, types.Function(truth))
         boolean = next(op for op in ops.FUNCTIONS if op.name == "boolean")
         self.target.insert_func_defn([(_implementation(boolean), bool, (types.boolean,))])
 
     def _install(self, op: ops.Op, key: Any) -> None:
-        template = _template(key, op.signatures)
+        cases = [
+            typing.signature(_TYPES[r], *(_TYPES[a] for a in args)) for r, args in op.signatures
+        ]
+        template = _template(key, cases)
         self.typing.insert_function(template(self.typing))
         self.typing.insert_global(key, types.Function(template))
-        emit = _implementation(op)
-        signatures = [tuple(_TYPES[a] for a in args) for _, args in op.signatures]
-        self.target.insert_func_defn([(emit, key, s) for s in signatures])
+        self.target.operations[key] = op
+        self.typing.signatures.update({(key, case.args): case for case in cases})
+        if len(op.signatures[0][1]) == 1:  # Numba lowers unary operators through definitions
+            emit = _implementation(op)
+            self.target.insert_func_defn([(emit, key, case.args) for case in cases])
 
     def lower(self, text: str, entry: str, params: tuple[str, ...]) -> str:
         """The LLVM text of one kernel; its maths functions are left declared (vectormath.py)."""
         namespace = dict(self.namespace)
         exec(compile(text, f"<{entry}>", "exec"), namespace)
         args = tuple(parse_type(p) for p in params)
-        with self.lock:
+        with self.lock, _no_collection():
             identity = bytecode.FunctionIdentity.from_function(namespace[entry])
             code = interpreter.Interpreter(identity).interpret(bytecode.ByteCode(identity))
             postproc.PostProcessor(code).run(False)
