@@ -169,6 +169,11 @@ class _Lower(lowering.Lower):  # type: ignore[misc]
     def lower_binop(self, resty: Any, expr: Any, op: Any) -> Any:
         return self._emit(op, expr, (expr.lhs, expr.rhs), resty)
 
+    def lower_expr(self, resty: Any, expr: Any) -> Any:
+        if expr.op == "unary":
+            return self._emit(expr.fn, expr, (expr.value,), resty)
+        return super().lower_expr(resty, expr)
+
     def lower_call(self, resty: Any, expr: Any) -> Any:
         key = getattr(self.typeof(expr.func.name), "typing_key", None)
         if key in self.context.operations:
@@ -181,14 +186,6 @@ class _Lower(lowering.Lower):  # type: ignore[misc]
 
 def _template(key: Any, cases: Any) -> Any:
     return type("KernelOp", (templates.ConcreteTemplate,), {"key": key, "cases": cases})
-
-
-def _implementation(op: ops.Op) -> Any:
-    def emit(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        codes = tuple(_CODES[types.unliteral(a)] for a in sig.args)
-        return op.emit(builder, _CODES[sig.return_type], codes, list(args))
-
-    return emit
 
 
 @contextlib.contextmanager
@@ -255,10 +252,8 @@ class Frontend:
             key = _Function(op.name)
             self.namespace[op.name] = key
             self._install(op, key)
-        truth = _template(bool, [typing.signature(types.boolean, types.boolean)])
-        self.typing.insert_global(bool, types.Function(truth))
-        boolean = next(op for op in ops.FUNCTIONS if op.name == "boolean")
-        self.target.insert_func_defn([(_implementation(boolean), bool, (types.boolean,))])
+        # Numba wraps the condition of every branch in a call of bool.
+        self._install(next(op for op in ops.FUNCTIONS if op.name == "boolean"), bool)
 
     def _install(self, op: ops.Op, key: Any) -> None:
         cases = [
@@ -269,9 +264,6 @@ class Frontend:
         self.typing.insert_global(key, types.Function(template))
         self.target.operations[key] = op
         self.typing.signatures.update({(key, case.args): case for case in cases})
-        if len(op.signatures[0][1]) == 1:  # Numba lowers unary operators through definitions
-            emit = _implementation(op)
-            self.target.insert_func_defn([(emit, key, case.args) for case in cases])
 
     def lower(self, text: str, entry: str, params: tuple[str, ...]) -> str:
         """The LLVM text of one kernel; its maths functions are left declared (vectormath.py)."""
