@@ -1,0 +1,146 @@
+"""Regions: one fused iteration space as scalar index expressions (the algorithm, without a schedule).
+
+A Region says what every output element is, as a pure expression of the output's axes: loads from
+operands at index expressions, scalar operations, and reductions over further axes. It says nothing
+of loops, threads or storage; `schedule.py` and `lower.py` decide those.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from numr.dtypes import DType, int64
+from numr.ir.dims import Dim, Extent
+from numr.ir.scalar import ScalarOp
+
+Monoid = Literal["add", "mul", "max", "min", "and", "or"]
+IDENTITY_DOC = "add 0, mul 1, max -inf or the least integer, min +inf or the greatest, and 1, or 0"
+
+
+class Axis:
+    """One iteration variable. Identity is equality; `extent` is a Dim or a literal int."""
+
+    __slots__ = ("extent", "name")
+
+    def __init__(self, name: str, extent: Extent) -> None:
+        self.name = name
+        self.extent = extent
+
+    def __repr__(self) -> str:
+        return f"{self.name}<{self.extent}>"
+
+
+class Expr:
+    """One interned scalar expression. Build through `ExprBuilder`, never directly.
+
+    kind    data                      args                      dtype
+    const   Python value              ()                        any
+    axis    Axis                      ()                        int64
+    size    Dim                       ()                        int64: the value of the Dim
+    load    operand number            one index Expr per dim    the operand's
+    op      ScalarOp                  operands                  per the scalar table
+    cast    None                      (x,)                      the target
+    reduce  (Monoid, (Axis, ...))     (body,)                   the body's (its accumulator's too)
+    """
+
+    __slots__ = ("args", "data", "dtype", "free", "kind", "number")
+
+    def __init__(
+        self,
+        kind: str,
+        data: Any,
+        args: tuple[Expr, ...],
+        dtype: DType,
+        free: frozenset[Axis],
+        number: int,
+    ) -> None:
+        self.kind = kind
+        self.data = data
+        self.args = args
+        self.dtype = dtype
+        self.free = free  # axes the value depends on (a reduce binds its own)
+        self.number = number  # creation order: arguments always come before their users
+
+    def __repr__(self) -> str:
+        head = self.kind if self.data is None else f"{self.kind}[{self.data}]"
+        return head + (f"({', '.join(map(repr, self.args))})" if self.args else "")
+
+
+@dataclass(slots=True)
+class ExprBuilder:
+    """Creates Exprs, each distinct one once, so common subexpressions are shared by identity."""
+
+    table: dict[tuple[Any, ...], Expr] = field(default_factory=dict)
+
+    def _make(
+        self, kind: str, data: Any, args: tuple[Expr, ...], dtype: DType, bound: tuple[Axis, ...] = ()
+    ) -> Expr:
+        # repr keeps -0.0 apart from 0.0 and 1 apart from True; NaNs of one dtype are one constant.
+        key = (kind, repr(data) if kind == "const" else data, args, dtype)
+        found = self.table.get(key)
+        if found is None:
+            free: frozenset[Axis] = frozenset((data,)) if kind == "axis" else frozenset()
+            if args:
+                free = free.union(*(a.free for a in args)).difference(bound)
+            found = Expr(kind, data, args, dtype, free, len(self.table))
+            self.table[key] = found
+        return found
+
+    def const(self, value: Any, dtype: DType) -> Expr:
+        return self._make("const", value, (), dtype)
+
+    def axis(self, axis: Axis) -> Expr:
+        return self._make("axis", axis, (), int64)
+
+    def size(self, dim: Extent) -> Expr:
+        if isinstance(dim, Dim):
+            return self._make("size", dim, (), int64)
+        return self.const(dim, int64)
+
+    def load(self, operand: int, index: tuple[Expr, ...], dtype: DType) -> Expr:
+        return self._make("load", operand, index, dtype)
+
+    def op(self, op: ScalarOp, *args: Expr) -> Expr:
+        operand = args[1].dtype if op.name == "select" else args[0].dtype
+        return self._make("op", op, args, op.result_dtype(operand))
+
+    def cast(self, x: Expr, dtype: DType) -> Expr:
+        return x if x.dtype is dtype else self._make("cast", None, (x,), dtype)
+
+    def reduce(self, monoid: Monoid, axes: tuple[Axis, ...], body: Expr) -> Expr:
+        return self._make("reduce", (monoid, axes), (body,), body.dtype, bound=axes)
+
+
+@dataclass(frozen=True, slots=True)
+class Operand:
+    """One input buffer: C-contiguous, row-major. Its dims are Dims or literal ints."""
+
+    dtype: DType
+    shape: tuple[Extent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """One result: for every point of `axes`, `expr` is stored at `index` of a buffer of `shape`.
+
+    mode "set": every element of the buffer is written exactly once. mode "add": the buffer is given
+    with its initial contents and the expression is added at `index`, which may repeat (a scatter);
+    also "mul", "max", "min" and "replace" (the last write in index order wins).
+    `axes` are the output axes this output iterates (a reduction output has fewer than its siblings).
+    """
+
+    expr: Expr
+    index: tuple[Expr, ...]
+    axes: tuple[Axis, ...]
+    shape: tuple[Extent, ...]
+    dtype: DType
+    mode: str = "set"
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """Outputs that are computed together by one kernel (or one short sequence of kernels)."""
+
+    operands: tuple[Operand, ...]
+    outputs: tuple[Output, ...]
