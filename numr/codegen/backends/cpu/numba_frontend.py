@@ -61,20 +61,25 @@ class _Function:
 
 
 class _CallConv(callconv.BaseCallConv):  # type: ignore[misc]
-    """``void entry(arguments)``: kernels are total, so there is no status and no exception."""
+    """Plain C arguments and result: kernels are total, so there is no status and no exception."""
 
     def _make_call_helper(self, builder: Any) -> Any:
         return None
 
     def return_value(self, builder: Any, retval: Any) -> None:
-        builder.ret_void()
+        if isinstance(builder.function.type.pointee.return_type, ir.VoidType):
+            builder.ret_void()
+        else:
+            builder.ret(retval)
 
     def return_user_exc(self, builder: Any, *args: Any, **kwargs: Any) -> None:
         builder.ret_void()
 
     def get_function_type(self, restype: Any, argtypes: Any) -> Any:
         packer = self._get_arg_packer(argtypes)
-        return ir.FunctionType(ir.VoidType(), list(packer.argument_types))
+        code = _CODES.get(restype)
+        result = ir.VoidType() if code is None else ops.llvm_type(code)
+        return ir.FunctionType(result, list(packer.argument_types))
 
     def decorate_function(
         self, fn: Any, args: Any, fe_argtypes: Any, noalias: bool = False
