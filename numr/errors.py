@@ -1,0 +1,325 @@
+"""Every exception a numr user can meet, and where in the user's code it came from.
+
+Each class also derives from the built-in exception a NumPy user would expect, so that
+`except ValueError` keeps working. The texts are built in `numr.messages`.
+"""
+
+from __future__ import annotations
+
+import linecache
+import os
+import sys
+from itertools import islice
+from types import CodeType, FrameType
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
+class NumrError(Exception):
+    """The base of every exception numr raises on purpose.
+
+    Anything else that comes out of numr, other than an exception of the user's own function, is a
+    defect worth reporting.
+
+    Examples:
+        >>> from numr import errors
+        >>> issubclass(errors.ShapeError, errors.NumrError)
+        True
+    """
+
+
+class ShapeError(NumrError, ValueError):
+    """Shapes that do not fit together.
+
+    Cause: arrays that do not broadcast, a matrix product whose inner lengths differ, a reshape that
+    changes the number of elements, an axis the array does not have.
+
+    Example: `nr.ones((3, 4)) + nr.ones((3,))`.
+
+    Fix: the message names the operands and their shapes; insert the missing axis
+    (`b[:, None]`) or transpose one of them.
+    """
+
+
+class AxisError(ShapeError, IndexError):
+    """An axis that does not exist, in a function's `axis=` or in `vmap`'s `in_axes`/`out_axes`.
+
+    Cause: the axis is not below the number of dimensions, an axis named twice, arguments mapped by
+    `vmap` that have different lengths, or nothing mapped at all.
+
+    Example: `nr.sum(nr.ones((2, 3)), axis=2)`; `nr.vmap(f, in_axes=1)(nr.ones(3))`.
+
+    Fix: axes count from 0, or from -1 backwards; give `None` in `in_axes` for an argument that is
+    the same for every element.
+    """
+
+
+class DTypeError(NumrError, TypeError):
+    """An operation that is not defined for the dtypes it was given.
+
+    Cause: bitwise operations on floats, `%` on complex numbers, an unsupported dtype such as
+    strings, or a dtype the device lacks.
+
+    Example: `nr.asarray([1.0]) & nr.asarray([1.0])`.
+
+    Fix: convert with `x.astype(...)`. numr never converts to a narrower dtype by itself.
+    """
+
+
+class TracedValueError(NumrError, TypeError):
+    """A Python decision on a value that is not known while the function is traced.
+
+    Cause: `if`, `while`, `and`, `bool()`, `int()`, `float()`, `range()`, an index into a list or
+    `np.asarray` applied to an array inside `jit`, `grad` or `vmap`. There an array stands for every
+    value it may have, so there is nothing to decide on. Shapes and dtypes are known.
+
+    Example: `nr.jit(lambda x: x if x > 0 else -x)(1.0)`.
+
+    Fix: `nr.where(x > 0, x, -x)` for a choice by element; `nr.cond`, `nr.while_loop` or
+    `nr.fori_loop` for control flow; `static_argnums` for an argument that is a plain Python value;
+    or do the reading outside the traced function.
+    """
+
+
+class LeakedValueError(NumrError, RuntimeError):
+    """A traced value used after the function it belongs to has returned.
+
+    Cause: a traced function stored an array in a global, an attribute or an outer list instead of
+    returning it.
+
+    Example: `kept = []`, then `nr.jit(lambda x: kept.append(x) or x)(1.0)`, then `kept[0] + 1`.
+
+    Fix: return the value (`has_aux=True` lets `grad` return more than the loss).
+    """
+
+
+class GradientError(NumrError, TypeError):
+    """A derivative asked for in a way that has no meaning.
+
+    Cause: `grad` of a function that returns an array, with respect to an integer or boolean
+    argument, or of an argument that was not passed (`argnums`).
+
+    Example: `nr.grad(lambda x: 2 * x)(nr.ones(3))`.
+
+    Fix: reduce the output to one number, or use `jacrev`, `jacfwd` or `vjp` for array outputs; pass
+    floating-point arguments; count `argnums` from 0.
+    """
+
+
+class NotDifferentiableError(NumrError, TypeError):
+    """An operation that has no derivative met on the way of one.
+
+    Cause: reverse mode through a `while_loop` of unknown length, or a function from outside numr
+    without a derivative.
+
+    Example: `nr.grad(lambda x: nr.while_loop(lambda v: v < 9.0, lambda v: v * v, x))(2.0)`.
+
+    Fix: the message names the operation and the alternative; `nr.stop_gradient` where the
+    derivative is meant to be zero.
+    """
+
+
+class StaticArgumentError(NumrError, TypeError):
+    """A static argument that cannot be used as a key.
+
+    Cause: an argument named in `static_argnums` or `static_argnames`, or a static field of a
+    dataclass, is unhashable, so nothing compiled for it could be found again.
+
+    Example: `nr.jit(f, static_argnums=1)(x, [1, 2])`.
+
+    Fix: pass a hashable value (a tuple for a list, a frozen dataclass), or do not make it static.
+    """
+
+
+class TreeMismatchError(NumrError, ValueError):
+    """Two pytrees (nested dicts, lists, dataclasses ...) that should have the same structure.
+
+    Cause: gradients for other parameters, `in_axes` that do not follow the argument, a loop whose
+    body returns another structure than it was given.
+
+    Example: `nr.tree.map(f, {"w": 1.0}, {"b": 1.0})`.
+
+    Fix: the message shows the path where they part, and both structures.
+    """
+
+
+class IndexOutOfRangeError(NumrError, IndexError):
+    """A constant index outside an array.
+
+    Cause: an index known when the operation is written is not below the length of its axis.
+    Computed indices are not checked: they are clamped to the array when read, dropped when written.
+
+    Example: `nr.ones(3)[5]`.
+
+    Fix: use an index from `-n` to `n - 1`.
+    """
+
+
+class DeviceError(NumrError, RuntimeError):
+    """A device that is not there, or cannot do what is asked.
+
+    Cause: `device="cuda"` without a CUDA driver or its Python packages, an unknown device name, or
+    float64 on a device that has none.
+
+    Example: `nr.jit(f, device="cuda")(x)` on a machine without a GPU.
+
+    Fix: the message says what was found and what to install; `device="cpu"` always works.
+    """
+
+
+class OutOfMemoryError(NumrError, MemoryError):
+    """An array that does not fit in memory.
+
+    Cause: a result that must be stored whole is larger than the memory that is left.
+
+    Example: `nr.ones((1_000_000, 1_000_000)).numpy()`.
+
+    Fix: the message says which array it is. Reduce before reading (reductions are fused and never
+    store their operand), work in pieces, or use float32.
+    """
+
+
+class UnsupportedError(NumrError, NotImplementedError):
+    """Something numr does not do, or does not do yet.
+
+    Cause: an argument or a combination that is valid in NumPy and missing here.
+
+    Example: `nr.asarray(["a", "b"])`.
+
+    Fix: the message names the alternative where there is one.
+    """
+
+
+class ConfigError(NumrError, ValueError):
+    """A setting with a value it cannot have, or a setting that does not exist.
+
+    Cause: an environment variable `NUMR_...` or an argument of `numr.config.update`.
+
+    Example: `NUMR_CACHE=maybe`.
+
+    Fix: the message names the variable and lists what it may be.
+    """
+
+
+class CacheWarning(UserWarning):
+    """The disk cache cannot be used; numr works on without it and says so once.
+
+    Cause: the cache folder cannot be written, or its disk is full.
+
+    Example: `NUMR_CACHE_DIR=/proc`.
+
+    Fix: point `NUMR_CACHE_DIR` to a writable folder, or turn the disk cache off with
+    `NUMR_CACHE=off`.
+    """
+
+
+class Location(tuple[CodeType, int]):
+    """A place in user code: a code object and an instruction in it, read only when it is printed.
+
+    Examples:
+        >>> from numr import errors
+        >>> place = errors.caller_location()
+        >>> place.line, place.function
+        (1, '<module>')
+    """
+
+    __slots__ = ()
+
+    @property
+    def file(self) -> str:
+        """The file's path as Python knows it."""
+        return self[0].co_filename
+
+    @property
+    def function(self) -> str:
+        """The qualified name of the function, `<module>` outside functions."""
+        return self[0].co_qualname
+
+    @property
+    def line(self) -> int:
+        """The line number, from 1."""
+        return self._span()[0]
+
+    @property
+    def text(self) -> str:
+        """The source line without its indentation; empty where the source cannot be found."""
+        return linecache.getline(self.file, self.line).strip()
+
+    def _span(self) -> tuple[int, int | None, int | None]:
+        """The line and the columns of the expression, where it lies on one line."""
+        code, instruction = self
+        # two bytes an instruction; a frame that has not started has none
+        position = next(islice(code.co_positions(), max(instruction, 0) // 2, None), None)
+        line, end_line, start, end = position or (None, None, None, None)
+        if line is None or line != end_line:
+            return line or code.co_firstlineno, None, None
+        return line, start, end
+
+    def describe(self) -> str:
+        """Where it is and, if the source is at hand, the line with the expression marked.
+
+        Examples:
+            >>> from numr import errors
+            >>> print(errors.caller_location().describe())
+            <doctest ...>:1 in <module>
+                print(errors.caller_location().describe())
+                      ^^^^^^^^^^^^^^^^^^^^^^^^
+        """
+        line, start, end = self._span()
+        head = f"{self.file}:{line} in {self.function}"
+        raw = linecache.getline(self.file, line).rstrip()
+        text = raw.lstrip()
+        if not text:
+            return head
+        head = f"{head}\n    {text}"
+        if start is None or end is None or not raw.isascii():  # columns count bytes
+            return head
+        indent = len(raw) - len(text)
+        if start < indent or end - start >= len(text):
+            return head
+        return f"{head}\n    {' ' * (start - indent)}{'^' * (end - start)}"
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line} in {self.function}"
+
+    def __repr__(self) -> str:
+        return f"Location({self})"
+
+
+_new_location = tuple.__new__
+_get_frame = sys._getframe
+_ours: set[str] = set()  # files of this package met so far: a set is faster to ask than a prefix
+
+
+def caller_location(depth: int = 1) -> Location:
+    """Where user code called into numr: the nearest frame outside the package.
+
+    It runs for every node of a graph, so it stores two references and formats nothing.
+
+    Args:
+        depth: frames to skip without looking, counted from the caller of this function (1). A
+            caller that knows how deep it is in numr saves a frame object for each one skipped.
+
+    Returns:
+        The location.
+
+    Examples:
+        >>> from numr import errors
+        >>> str(errors.caller_location())
+        '<doctest ...>:1 in <module>'
+    """
+    frame: FrameType = _get_frame(depth)
+    code = frame.f_code
+    while True:
+        name = code.co_filename
+        if name in _ours:
+            outer = frame.f_back
+            if outer is None:
+                break
+            frame = outer
+            code = frame.f_code
+        elif name.startswith(_PACKAGE):
+            _ours.add(name)
+        else:
+            break
+    return _new_location(Location, (code, frame.f_lasti))
