@@ -35,9 +35,43 @@ from collections.abc import Sequence
 
 from numr.codegen.backends.cpu import machine, vectormath
 
+_LLVM_TYPES = {"f32": "float", "f64": "double"}
 _FLOAT_ARITHMETIC = re.compile(r"= (fadd|fsub|fmul|fdiv|fneg) (?:reassoc )?")
 # Not nnan and ninf: masked code relies on infinities even when rounding may be loose.
 _FAST = r"= \1 reassoc nsz arcp contract afn "
+
+
+def packed_name(entry: str) -> str:
+    """The name of the form of a kernel that takes (lo, hi, words), which launcher.py calls."""
+    return entry + "_packed"
+
+
+def _packed(entry: str, params: tuple[str, ...]) -> str:
+    """``void entry_packed(lo, hi, words)``: the kernel with its other arguments in 8-byte words."""
+    lines, args = [], ["i64 %lo", "i64 %hi"]
+    for number, param in enumerate(params[2:]):
+        if param.startswith("p:"):
+            kind = "ptr"
+        else:
+            kind = _LLVM_TYPES.get(param) or ("i8" if param == "bool" else "i" + param[1:])
+        lines.append(f"  %a{number} = getelementptr i64, ptr %words, i64 {number}")
+        lines.append(f"  %v{number} = load {kind}, ptr %a{number}, align 8")
+        value = f"%v{number}"
+        if param == "bool":
+            lines.append(f"  %b{number} = icmp ne i8 {value}, 0")
+            kind, value = "i1", f"%b{number}"
+        args.append(f"{kind} {value}")
+    return "\n".join(
+        [
+            f"define void @{packed_name(entry)}(i64 %lo, i64 %hi, ptr %words) {{",
+            *lines,
+            # A tail call, not a second copy of the kernel.
+            f"  call void @{entry}({', '.join(args)}) noinline",
+            "  ret void",
+            "}",
+            "",
+        ]
+    )
 
 
 def llvm_text(text: str, entry: str, params: tuple[str, ...], fast_math: bool) -> str:
@@ -47,11 +81,14 @@ def llvm_text(text: str, entry: str, params: tuple[str, ...], fast_math: bool) -
     body = frontend().lower(text, entry, params)
     if fast_math:
         body = _FLOAT_ARITHMETIC.sub(_FAST, body)
-    return vectormath.complete(body, machine.host())
+    return vectormath.complete(body, machine.host()) + _packed(entry, params)
 
 
 def compile_kernel(text: str, entry: str, params: tuple[str, ...], fast_math: bool) -> bytes:
-    """Object code that defines ``void entry(params...)``; ``objects.load`` makes it callable."""
+    """Object code that defines ``void entry(params...)`` and its packed form.
+
+    ``objects.load`` makes either callable. ``params`` starts with the range, ``"i64", "i64"``.
+    """
     return machine.emit(machine.optimise(llvm_text(text, entry, params, fast_math)))
 
 

@@ -92,6 +92,7 @@ def optimise(text: str) -> Any:
         module = llvm.parse_assembly(text)
         module.triple = host().triple
         module.data_layout = str(machine.target_data)
+        module.verify()
         builder, passes = _passes()
         passes.run(module, builder)
         return module

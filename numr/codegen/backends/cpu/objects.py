@@ -45,15 +45,14 @@ def load(objects: bytes, entry: str) -> int:
     if known is not None:
         return known
     with _lock:
-        known = _addresses.get(entry)
-        if known is not None:
-            return known
         engine = _get_engine()
-        file = llvm.ObjectFileRef.from_data(objects)
-        engine.add_object_file(file)
-        _kept.append(file)
-        engine.finalize_object()
-        address = int(engine.get_function_address(entry))
+        address = int(engine.get_function_address(entry))  # another entry of a loaded object
+        if not address:
+            file = llvm.ObjectFileRef.from_data(objects)
+            engine.add_object_file(file)
+            _kept.append(file)
+            engine.finalize_object()
+            address = int(engine.get_function_address(entry))
         if not address:
             raise LookupError(f"object code does not define {entry}")
         _addresses[entry] = address
