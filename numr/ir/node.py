@@ -59,6 +59,7 @@ class Node:
         dtype: element type.
         trace: the trace whose placeholders it depends on, or None.
         value: the computed buffer, for leaves only.
+        handle: a weak reference to the user's lazy array over it, or None.
         location: the user's line that created it, or None; never part of identity.
         number: creation order.
     """
@@ -66,6 +67,7 @@ class Node:
     __slots__ = (
         "__weakref__",
         "dtype",
+        "handle",
         "inputs",
         "location",
         "number",
@@ -93,6 +95,7 @@ class Node:
         self.dtype = dtype
         self.trace = trace
         self.value = value
+        self.handle: Any = None
         self.location = scope.location
         self.number = next(_numbers)
 

@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from numr.dtypes import DType
+from numr.errors import caller_location
 from numr.ir.dims import Shape
 from numr.ir.node import Node, Trace, scope
 
@@ -80,6 +81,8 @@ class Primitive:
         if node is None:
             shape, dtype = self.infer(*operands, **params)
             node = Node(self, operands, params, shape, dtype, deepest_trace(operands))
+            if node.location is None:
+                node.location = caller_location()
             arena[key] = node
         return node
 

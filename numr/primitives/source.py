@@ -49,9 +49,25 @@ class _Alias(Primitive):
         return ctx.element(node.inputs[0], index)
 
 
+class _Stop(_Alias):
+    """The value itself, with a derivative of zero."""
+
+    abstract = False
+
+    def jvp(self, out: Any, operands: Any, tangents: Any, **params: Any) -> Node | None:
+        return None
+
+    def batch(self, size: int, operands: Any, axes: Any, **params: Any) -> tuple[Node, int]:
+        return self(operands[0]), axes[0]
+
+    def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
+        yield Sample(rng.normal(size=3), smooth=False)
+
+
 PARAM = _Source("param", "A placeholder of a traced function.")
 LEAF = _Source("leaf", "An array that has been computed or given.")
 ALIAS = _Alias("alias")
+STOP_GRADIENT = _Stop("stop_gradient")
 
 
 class _Const(_Source):

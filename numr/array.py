@@ -1,0 +1,313 @@
+"""Array: what users hold. A handle over a computed buffer, or over a node still to be computed."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numr import dtypes
+from numr.dtypes import DType, as_dtype
+from numr.ir.node import Node, scope
+from numr.primitives.source import const, leaf
+
+if TYPE_CHECKING:
+    from numr.functions.updates import At
+
+
+class Array:
+    """An n-dimensional array, computed when it is read.
+
+    Operations on Arrays build a graph; reading a value (printing, `float(x)`, `numpy.asarray(x)`,
+    `x.numpy()`) compiles what is needed, runs it, and keeps the result. Arrays are values: no two
+    share memory that either could change, and `x[i] = v` only rebinds the handle `x`.
+
+    Examples:
+        >>> import numr as nr
+        >>> x = nr.asarray([1.0, 2.0, 3.0])
+        >>> y = 2 * x + 1
+        >>> y.shape, y.dtype
+        ((3,), numr.float64)
+        >>> float(nr.sum(y))
+        15.0
+        >>> y[0] = 10.0
+        >>> y.numpy()
+        array([10.,  5.,  7.])
+    """
+
+    __slots__ = ("__weakref__", "_node", "_value", "weak")
+
+    # NumPy's operators leave the work to ours: numpy_array + numr_array is a numr array.
+    __array_priority__ = 1000
+    __array_ufunc__ = None
+
+    _node: Node | None
+    _value: Any
+    weak: bool
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        raise TypeError("numr.Array is not made directly; use numr.asarray, numr.zeros, ...")
+
+    # -- what it is ------------------------------------------------------------------------------
+
+    @property
+    def node(self) -> Node:
+        """The graph node of this array."""
+        node = self._node
+        if node is None:
+            node = self._node = leaf(self._value)
+        if node.trace is not None:
+            _check_alive(node)
+        return node
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.node.shape if self._value is None else self._value.shape
+
+    @property
+    def dtype(self) -> DType:
+        return self._node.dtype if self._node is not None else as_dtype(self._value.dtype)
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        count = 1
+        for n in self.shape:
+            count *= n
+        return count
+
+    @property
+    def itemsize(self) -> int:
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.itemsize
+
+    @property
+    def device(self) -> str:
+        """The device the values live on."""
+        return "cpu"
+
+    def to_device(self, device: str, /, *, stream: Any = None) -> Array:
+        """The same array on another device."""
+        if device != self.device:
+            from numr.errors import DeviceError
+
+            raise DeviceError(f"there is no device {device!r} here; available: 'cpu'")
+        return self
+
+    # -- reading ---------------------------------------------------------------------------------
+
+    def realize(self) -> Array:
+        """Compute the value now, and return the array itself."""
+        self._read("realize()")
+        return self
+
+    block_until_ready = realize
+
+    def _read(self, operation: str) -> Any:
+        value = self._value
+        if value is None:
+            node = self._node
+            assert node is not None
+            value = node.value
+            if value is None:
+                from numr.lazy import force
+
+                value = force(self, operation)
+            self._value = value
+        return value
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """The values as a read-only NumPy array (no copy)."""
+        view: np.ndarray[Any, Any] = self._read("numpy()").view()
+        view.flags.writeable = False
+        return view
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        value = self._read("numpy.asarray()")
+        if dtype is not None and np.dtype(dtype) != value.dtype:
+            return np.asarray(value, dtype=dtype)
+        return np.array(value) if copy else self.numpy()
+
+    def __array_namespace__(self, *, api_version: str | None = None) -> Any:
+        import numr
+
+        if api_version not in (None, numr.__array_api_version__):
+            raise ValueError(f"numr follows the array API {numr.__array_api_version__}, not {api_version}")
+        return numr
+
+    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
+        value = self._read("__dlpack__()")
+        return value.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return (1, 0)
+
+    def item(self) -> Any:
+        """The one element as a Python scalar."""
+        return self._scalar("item()").item()
+
+    def tolist(self) -> Any:
+        """The values as nested Python lists."""
+        return self._read("tolist()").tolist()
+
+    def _scalar(self, operation: str) -> Any:
+        if self.size != 1 and (self._value is not None or self._node is not None):
+            if self._node is None or self._node.trace is None:
+                raise TypeError(f"{operation} needs an array of one element, not shape {tuple(map(int, self.shape))}")
+        return self._read(operation)
+
+    def __float__(self) -> float:
+        return float(self._scalar("float()").item())
+
+    def __int__(self) -> int:
+        return int(self._scalar("int()").item())
+
+    def __complex__(self) -> complex:
+        return complex(self._scalar("complex()").item())
+
+    def __bool__(self) -> bool:
+        return bool(self._scalar("bool()").item())
+
+    def __index__(self) -> int:
+        if self.dtype.kind not in "iu":
+            raise TypeError(f"only integer arrays can be used as an index, not {self.dtype}")
+        return int(self._scalar("range() or an index").item())
+
+    def __len__(self) -> int:
+        if not self.shape:
+            raise TypeError("len() of an array without axes")
+        return self.shape[0]
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))
+
+    def __contains__(self, value: Any) -> bool:
+        import numr
+
+        return bool(numr.any(self == value))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        node = self._node
+        if self._value is None and node is not None and node.value is None and node.trace is not None:
+            return f"numr.Array(shape={tuple(map(int, self.shape))}, dtype={self.dtype}, traced)"
+        body = np.array2string(self._read("repr()"), separator=", ", prefix="numr.Array(")
+        suffix = "" if self.dtype in (dtypes.float64, dtypes.int64, dtypes.bool_) else f", dtype={self.dtype}"
+        return f"numr.Array({body}{suffix})"
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if spec and self.size == 1 else repr(self)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (to_array, (np.array(self._read("pickling")),))
+
+    def __copy__(self) -> Array:
+        return _make(self._node, self._value, self.weak)
+
+    def __deepcopy__(self, memo: Any) -> Array:
+        return self.__copy__()
+
+    # -- updates ---------------------------------------------------------------------------------
+
+    @property
+    def at(self) -> At:
+        """Updated copies: `x.at[i].set(v)`, `.add`, `.mul`, `.min`, `.max`."""
+        from numr.functions.updates import At
+
+        return At(self)
+
+    def __getitem__(self, key: Any) -> Array:
+        from numr.functions.indexing import getitem
+
+        return getitem(self, key)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        updated = self.at[key].set(value)
+        self._node, self._value = updated._node, updated._value
+        if self._node is not None and self._value is None:
+            self._node.handle = weakref.ref(self)
+
+
+def _make(node: Node | None, value: Any, weak: bool) -> Array:
+    array = object.__new__(Array)
+    array._node = node
+    array._value = value
+    array.weak = weak
+    return array
+
+
+def from_value(value: Any) -> Array:
+    """An Array over a computed buffer (taken over, not copied)."""
+    array = object.__new__(Array)
+    array._node = None
+    array._value = value
+    array.weak = False
+    return array
+
+
+def from_node(node: Node, weak: bool = False) -> Array:
+    """An Array over a node. Outside traces the node remembers its handle, so that a later read of
+    something built on it also keeps this value and no loop recomputes its history."""
+    array = _make(node, node.value, weak)
+    if node.value is None and (node.trace is None or node.trace.blocker() is None):
+        node.handle = weakref.ref(array)
+        if scope.trace is None:
+            scope.pending += 1
+            if scope.pending > scope.limit:
+                array.realize()
+    return array
+
+
+def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
+    """Any array-like as an Array. NumPy arrays are copied unless `copy=False`, since a lazy
+    computation may read them long after the caller has changed them."""
+    if isinstance(x, Array):
+        if dtype is None or x.dtype is as_dtype(dtype):
+            return x
+        from numr.primitives.elementwise import cast
+
+        return from_node(cast(x.node, as_dtype(dtype)))
+    if isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic):
+        target = as_dtype(type(x) if type(x) in dtypes.DEFAULT_BY_PYTHON else int) if dtype is None else as_dtype(dtype)
+        return from_node(const(x, target))
+    if isinstance(x, (list, tuple)) and _holds_arrays(x):
+        from numr.functions.manipulation import stack
+
+        return to_array(stack([to_array(item, dtype) for item in x]), dtype)
+    if hasattr(x, "__dlpack__") and not isinstance(x, (np.ndarray, np.generic)):
+        x = np.from_dlpack(x)
+    target = None if dtype is None else as_dtype(dtype).dtype
+    try:
+        if isinstance(x, np.ndarray) and not copy and copy is not None:
+            value = np.asarray(x, dtype=target)
+        else:
+            value = np.array(x, dtype=target)
+    except ValueError as error:
+        raise TypeError(f"cannot make an array of {type(x).__name__}: {error}") from None
+    as_dtype(value.dtype)
+    if not value.dtype.isnative:
+        value = value.astype(value.dtype.newbyteorder("="))
+    return from_value(value)
+
+
+def _holds_arrays(items: Any) -> bool:
+    return any(isinstance(i, Array) or (isinstance(i, (list, tuple)) and _holds_arrays(i)) for i in items)
+
+
+def _check_alive(node: Node) -> None:
+    """A placeholder of a function that has returned can mean nothing any more."""
+    trace = node.trace
+    while trace is not None:
+        if not trace.alive and trace.kind != "grad":
+            from numr.errors import LeakedValueError
+
+            raise LeakedValueError.of(node, trace)
+        trace = trace.parent

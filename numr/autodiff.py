@@ -1,0 +1,448 @@
+"""Derivatives for users: grad, jvp, vjp, jacobians, Hessians. Each builds graph; none computes.
+
+The function runs once, on aliases of its arguments. Forward mode walks the graph between the aliases
+and the outputs; reverse mode transposes what forward mode made. Results are graphs like any other, so
+every order and every nesting works alike.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from numr import tree
+from numr.array import Array, from_node, to_array
+from numr.errors import GradientError
+from numr.functions.operands import SCALARS
+from numr.ir.node import Node, new_trace
+from numr.ir.transforms.batch import batch
+from numr.ir.transforms.jvp import jvp as jvp_graph
+from numr.ir.transforms.substitute import substitute
+from numr.ir.transforms.transpose import transpose as transpose_graph
+from numr.primitives.elementwise import add, cast
+from numr.primitives.mathematics import eq
+from numr.primitives.shape import move_axis, reshape, zeros_like
+from numr.primitives.source import IOTA, alias, const, param
+
+__all__ = [
+    "grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp",
+]  # fmt: skip
+
+
+class _Linearized:
+    """A function run once on aliases of some of its arguments: its outputs, ready to be moved."""
+
+    def __init__(self, transform: str, fun: Callable[..., Any], argnums: Any, args: Any, kwargs: Any, has_aux: bool):
+        self.transform = transform
+        self.name = getattr(fun, "__name__", repr(fun))
+        self.single = isinstance(argnums, int)
+        positions = self._positions(argnums, len(args))
+        chosen = tuple(args[i] for i in positions)
+        leaves, self.in_tree = tree.flatten(chosen[0] if self.single else chosen)
+        self.in_nodes = [self._input(k, leaf) for k, leaf in enumerate(leaves)]
+        with new_trace("grad", f"{transform}({self.name})"):
+            self.aliases = [alias(x) for x in self.in_nodes]
+            moved = self.in_tree.unflatten([from_node(a) for a in self.aliases])
+            replaced = list(args)
+            for i, value in zip(positions, (moved,) if self.single else moved, strict=True):
+                replaced[i] = value
+            result = fun(*replaced, **kwargs)
+            self.aux: Any = None
+            if has_aux:
+                if not (isinstance(result, tuple) and len(result) == 2):
+                    raise TypeError(
+                        f"{transform} with has_aux=True needs {self.name} to return (output, aux), not {type(result).__name__}"
+                    )
+                result, self.aux = result
+            out_leaves, self.out_tree = tree.flatten(result)
+            self.out_nodes = [to_array(leaf).node for leaf in out_leaves]
+
+    def _positions(self, argnums: Any, count: int) -> tuple[int, ...]:
+        listed = (argnums,) if isinstance(argnums, int) else tuple(argnums)
+        for i in listed:
+            if not isinstance(i, int) or isinstance(i, bool) or not -count <= i < count:
+                raise GradientError(
+                    f"{self.transform}({self.name}): argnums={argnums!r} names argument {i!r}, but the call has "
+                    f"{count} positional argument{'s' * (count != 1)}"
+                )
+        found = tuple(i % count for i in listed)
+        if len(set(found)) != len(found):
+            raise GradientError(f"{self.transform}({self.name}): argnums={argnums!r} names an argument twice")
+        return found
+
+    def _input(self, k: int, leaf: Any) -> Node:
+        x = leaf if isinstance(leaf, Array) else to_array(leaf)
+        if x.dtype.is_inexact:
+            return x.node
+        where = self.in_tree.paths()[k]
+        raise GradientError(
+            f"{self.transform}({self.name}): cannot differentiate with respect to the {x.dtype} input{where and ' at '}"
+            f"{where}; convert it to a floating dtype first, or choose other argnums"
+        )
+
+    def seeds(self) -> list[Node]:
+        """A tangent placeholder for every input; nothing a user sees depends on them."""
+        return [param(x.shape, x.dtype, None) for x in self.aliases]
+
+    def tangents(self, seeds: Sequence[Node | None]) -> list[Node | None]:
+        """Tangents of the outputs, given tangents of the inputs."""
+        moved = {a: s for a, s in zip(self.aliases, seeds, strict=True) if s is not None}
+        return jvp_graph(self.out_nodes, moved)
+
+    def pull(self, seeds: Sequence[Node], tangents: Sequence[Node | None], cts: Sequence[Node | None]) -> list[Node]:
+        """Cotangents of the inputs, given those of the outputs."""
+        found = transpose_graph(tangents, seeds, cts, add)
+        return [zeros_like(x) if ct is None else ct for x, ct in zip(self.in_nodes, found, strict=True)]
+
+    def output(self) -> Any:
+        return self.out_tree.unflatten([from_node(n) for n in self.out_nodes])
+
+    def scalar(self) -> Node:
+        """The one real scalar output that a gradient needs."""
+        if len(self.out_nodes) != 1:
+            raise GradientError(
+                f"{self.transform}({self.name}) needs a scalar output, but the function returned "
+                f"{len(self.out_nodes)} arrays; return one scalar, or use has_aux=True or jacrev"
+            )
+        (out,) = self.out_nodes
+        if out.shape != () or out.dtype.kind != "f":
+            raise GradientError(
+                f"{self.transform}({self.name}) needs a real scalar output, but the function returned "
+                f"{out.dtype}{tuple(map(int, out.shape))}; "
+                + ("sum it, or use jacrev for a Jacobian" if out.shape else "return a floating value")
+            )
+        return out
+
+
+def _wrap(node: Node) -> Array:
+    return from_node(node)
+
+
+def _arrays(structure: tree.TreeDef, nodes: Sequence[Node]) -> Any:
+    return structure.unflatten([from_node(n) for n in nodes])
+
+
+def _check_transform(name: str, fun: Any) -> None:
+    if not callable(fun):
+        raise TypeError(f"{name} takes a function, not {type(fun).__name__}")
+
+
+def value_and_grad(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
+    """A function that returns both `fun`'s value and its gradient.
+
+    Args:
+        fun: a function with a real scalar result, or (scalar, aux) with `has_aux`.
+        argnums: position, or positions, of the arguments to differentiate (any pytrees).
+        has_aux: whether `fun` also returns data that is not differentiated.
+
+    Returns:
+        A function of `fun`'s arguments returning (value, gradient); with `has_aux`,
+        ((value, aux), gradient). The gradient has the structure of the argument (a tuple of them
+        for several argnums). For complex arguments it is df/dx - i df/dy.
+
+    Raises:
+        GradientError: for a result that is not a real scalar, integer inputs, or wrong argnums.
+
+    Examples:
+        >>> import numr as nr
+        >>> value, slope = nr.value_and_grad(lambda x: nr.sum(x**2))(nr.asarray([1.0, 2.0]))
+        >>> float(value), slope.tolist()
+        (5.0, [2.0, 4.0])
+    """
+    _check_transform("value_and_grad", fun)
+
+    @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    def value_and_grad_fun(*args: Any, **kwargs: Any) -> Any:
+        run = _Linearized("grad", fun, argnums, args, kwargs, has_aux)
+        out = run.scalar()
+        seeds = run.seeds()
+        cts = run.pull(seeds, run.tangents(seeds), [const(1, out.dtype)])
+        value = from_node(out)
+        return ((value, run.aux) if has_aux else value), _arrays(run.in_tree, cts)
+
+    return value_and_grad_fun
+
+
+def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The gradient of a scalar function, as a function of the same arguments.
+
+    Args:
+        fun: a function with a real scalar result, or (scalar, aux) with `has_aux`.
+        argnums: position, or positions, of the arguments to differentiate (any pytrees).
+        has_aux: whether `fun` also returns data that is not differentiated.
+
+    Returns:
+        A function of `fun`'s arguments returning the gradient, in the structure of the argument; with
+        `has_aux`, (gradient, aux).
+
+    Raises:
+        GradientError: for a result that is not a real scalar, integer inputs, or wrong argnums.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.grad(nr.sin)(0.0).item()
+        1.0
+        >>> nr.grad(nr.grad(nr.grad(nr.sin)))(0.0).item()
+        -1.0
+    """
+    _check_transform("grad", fun)
+    both = value_and_grad(fun, argnums, has_aux)
+
+    @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    def grad_fun(*args: Any, **kwargs: Any) -> Any:
+        value, gradient = both(*args, **kwargs)
+        return (gradient, value[1]) if has_aux else gradient
+
+    return grad_fun
+
+
+def _matching(name: str, what: str, structure: tree.TreeDef, expected: Sequence[Node], value: Any) -> list[Node]:
+    """Tangents or cotangents as nodes, checked against what they belong to."""
+    leaves, given = tree.flatten(value)
+    if given != structure:
+        raise tree.mismatch(given, structure, (what, "primals"), what)
+    nodes = []
+    for path, node, leaf in zip(structure.paths(), expected, leaves, strict=True):
+        x = to_array(leaf)
+        if x.shape != node.shape:
+            from numr.errors import ShapeError
+
+            raise ShapeError(
+                f"{name}: {what}{path} has shape {tuple(map(int, x.shape))}, its primal {tuple(map(int, node.shape))}"
+            )
+        weak = isinstance(leaf, SCALARS)
+        if x.dtype is not node.dtype and not weak and x.dtype.kind != node.dtype.kind:
+            raise GradientError(f"{name}: {what}{path} has dtype {x.dtype}, its primal {node.dtype}")
+        nodes.append(cast(x.node, node.dtype))
+    return nodes
+
+
+def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = False) -> Any:
+    """The value of `fun` at `primals` and its derivative along `tangents` (forward mode).
+
+    Args:
+        fun: any function of arrays.
+        primals: tuple of arguments.
+        tangents: tuple of directions, of the same structure, shapes and dtypes.
+        has_aux: whether `fun` also returns data that is not differentiated.
+
+    Returns:
+        (output, output tangent), and aux with `has_aux`.
+
+    Examples:
+        >>> import numr as nr
+        >>> y, dy = nr.jvp(lambda x: x**3, (2.0,), (1.0,))
+        >>> y.item(), dy.item()
+        (8.0, 12.0)
+    """
+    run = _Linearized("jvp", fun, range(len(primals)), tuple(primals), {}, has_aux)
+    directions = _matching("jvp", "tangents", run.in_tree, run.in_nodes, tuple(tangents))
+    found = run.tangents(directions)
+    moved = [zeros_like(y) if t is None else t for y, t in zip(run.out_nodes, found, strict=True)]
+    out = run.output(), _arrays(run.out_tree, moved)
+    return (*out, run.aux) if has_aux else out
+
+
+def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """The value of `fun` and a function that pulls cotangents of it back to the arguments.
+
+    Returns:
+        (output, pullback), and aux with `has_aux`. `pullback(ct)` takes a cotangent of the output's
+        structure and returns a tuple with one cotangent per argument.
+
+    Examples:
+        >>> import numr as nr
+        >>> y, pullback = nr.vjp(nr.multiply, 3.0, 4.0)
+        >>> [ct.item() for ct in pullback(1.0)]
+        [4.0, 3.0]
+    """
+    run = _Linearized("vjp", fun, range(len(primals)), primals, {}, has_aux)
+    seeds = run.seeds()
+    tangents = run.tangents(seeds)
+
+    def pullback(cotangents: Any) -> Any:
+        cts = _matching("vjp", "cotangents", run.out_tree, run.out_nodes, cotangents)
+        return _arrays(run.in_tree, run.pull(seeds, tangents, cts))
+
+    return (run.output(), pullback, run.aux) if has_aux else (run.output(), pullback)
+
+
+def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
+    """The value of `fun` and its derivative there as a linear function of tangents.
+
+    Returns:
+        (output, push), and aux with `has_aux`. `push(*tangents)` takes one tangent per argument.
+
+    Examples:
+        >>> import numr as nr
+        >>> y, push = nr.linearize(nr.sin, 0.0)
+        >>> push(2.0).item()
+        2.0
+    """
+    run = _Linearized("linearize", fun, range(len(primals)), primals, {}, has_aux)
+    seeds = run.seeds()
+    linear = [zeros_like(y) if t is None else t for y, t in zip(run.out_nodes, run.tangents(seeds), strict=True)]
+
+    def push(*tangents: Any) -> Any:
+        given = _matching("linearize", "tangents", run.in_tree, run.in_nodes, tangents)
+        return _arrays(run.out_tree, substitute(linear, dict(zip(seeds, given, strict=True))))
+
+    return (run.output(), push, run.aux) if has_aux else (run.output(), push)
+
+
+def _count(node: Node) -> int:
+    if node.rank == 1:
+        return node.shape[0]
+    count = 1
+    for n in node.shape:
+        count *= n
+    return count
+
+
+def _basis(node: Node) -> Node:
+    """All unit tangents of a node, along a new first axis."""
+    n = _count(node)
+    eye = cast(eq(IOTA(shape=(n, n), axis=0), IOTA(shape=(n, n), axis=1)), node.dtype)
+    return reshape(eye, (n, *node.shape))
+
+
+def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The Jacobian, one forward pass per input element (all in one batch).
+
+    Returns:
+        A function of `fun`'s arguments; each output leaf becomes a structure like the argument whose
+        leaves have shape (output shape + input shape). With `has_aux`, (jacobian, aux).
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.jacfwd(lambda x: x**2)(nr.asarray([1.0, 2.0])).tolist()
+        [[2.0, 0.0], [0.0, 4.0]]
+    """
+    _check_transform("jacfwd", fun)
+
+    @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    def jacobian(*args: Any, **kwargs: Any) -> Any:
+        run = _Linearized("jacfwd", fun, argnums, args, kwargs, has_aux)
+        columns: list[list[Node]] = []
+        for k, x in enumerate(run.in_nodes):
+            seed = param(x.shape, x.dtype, None)
+            tangents = run.tangents([seed if i == k else None for i in range(len(run.in_nodes))])
+            full = [zeros_like(y) if t is None else t for y, t in zip(run.out_nodes, tangents, strict=True)]
+            basis = _basis(x)
+            pushed = batch(full, {seed: (basis, 0)}, basis.shape[0])
+            columns.append([_columns_last(p, axis, y, x) for (p, axis), y in zip(pushed, run.out_nodes, strict=True)])
+        rows = [[column[j] for column in columns] for j in range(len(run.out_nodes))]
+        result = run.out_tree.unflatten([_arrays(run.in_tree, row) for row in rows])
+        return (result, run.aux) if has_aux else result
+
+    return jacobian
+
+
+def _columns_last(p: Node, axis: int | None, y: Node, x: Node) -> Node:
+    """Tangents along a batch axis as a Jacobian block of shape (output + input)."""
+    if axis is None:
+        from numr.primitives.shape import BROADCAST
+
+        return BROADCAST(p, shape=(*y.shape, *x.shape), axes=tuple(range(y.rank)))
+    return reshape(move_axis(p, axis, p.rank - 1), (*y.shape, *x.shape))
+
+
+def jacrev(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The Jacobian, one reverse pass per output element (all in one batch).
+
+    Returns:
+        As `jacfwd`.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.jacrev(lambda x: nr.sum(x**2))(nr.asarray([1.0, 2.0])).tolist()
+        [2.0, 4.0]
+    """
+    _check_transform("jacrev", fun)
+
+    @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    def jacobian(*args: Any, **kwargs: Any) -> Any:
+        run = _Linearized("jacrev", fun, argnums, args, kwargs, has_aux)
+        seeds = run.seeds()
+        tangents = run.tangents(seeds)
+        rows = []
+        for j, y in enumerate(run.out_nodes):
+            seed = param(y.shape, y.dtype, None)
+            cts = run.pull(seeds, tangents, [seed if i == j else None for i in range(len(run.out_nodes))])
+            basis = _basis(y)
+            pulled = batch(cts, {seed: (basis, 0)}, basis.shape[0])
+            row = [_rows_first(p, axis, y, x) for (p, axis), x in zip(pulled, run.in_nodes, strict=True)]
+            rows.append(_arrays(run.in_tree, row))
+        result = run.out_tree.unflatten(rows)
+        return (result, run.aux) if has_aux else result
+
+    return jacobian
+
+
+def _rows_first(p: Node, axis: int | None, y: Node, x: Node) -> Node:
+    if axis is None:
+        from numr.primitives.shape import BROADCAST
+
+        lead = y.rank
+        return BROADCAST(p, shape=(*y.shape, *x.shape), axes=tuple(range(lead, lead + x.rank)))
+    return reshape(move_axis(p, axis, 0), (*y.shape, *x.shape))
+
+
+def hessian(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """The Hessian of a scalar function: forward mode over its gradient.
+
+    Returns:
+        A function of `fun`'s arguments: a structure of structures whose leaves have shape
+        (input shape + input shape).
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.hessian(lambda x: x[0] ** 2 * x[1])(nr.asarray([3.0, 2.0])).tolist()
+        [[4.0, 6.0], [6.0, 0.0]]
+    """
+    return jacfwd(jacrev(fun, argnums, has_aux), argnums, has_aux)
+
+
+def hvp(fun: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
+    """Hessian-vector products without the Hessian: forward mode over the gradient.
+
+    Returns:
+        A function (x, v, *rest) -> H v, where x is `fun`'s argument number `argnums`, v a direction of
+        its structure given right after it, and the others are `fun`'s other arguments.
+
+    Examples:
+        >>> import numr as nr
+        >>> x, v = nr.asarray([3.0, 2.0]), nr.asarray([1.0, 0.0])
+        >>> nr.hvp(lambda x: x[0] ** 2 * x[1])(x, v).tolist()
+        [4.0, 6.0]
+    """
+    _check_transform("hvp", fun)
+
+    @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
+    def product(*args: Any, **kwargs: Any) -> Any:
+        if len(args) < argnums + 2:
+            raise TypeError(f"hvp needs the direction right after argument {argnums}: hvp(f)(x, v, *rest)")
+        plain = (*args[: argnums + 1], *args[argnums + 2 :])
+
+        def slope(x: Any) -> Any:
+            return grad(fun, argnums)(*plain[:argnums], x, *plain[argnums + 1 :], **kwargs)
+
+        return jvp(slope, (plain[argnums],), (args[argnums + 1],))[1]
+
+    return product
+
+
+def stop_gradient(x: Any) -> Any:
+    """x itself (any pytree), with a derivative of zero.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.grad(lambda x: x * nr.stop_gradient(x))(3.0).item()
+        3.0
+    """
+    from numr.primitives.source import STOP_GRADIENT
+
+    return tree.map(lambda leaf: from_node(STOP_GRADIENT(to_array(leaf).node)), x)

@@ -1,0 +1,96 @@
+"""Canonical text of a graph: the same for every graph that may share a program, whatever its sizes.
+
+Nodes are numbered in order, operands are numbers, and every length is a symbol d0, d1, .. numbered by
+first use, except 1 and the small literals, which are structure. Two graphs of equal text differ in
+nothing but the values of their symbols, which `Canonical.sizes` lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from numr.dtypes import DType
+from numr.ir.dims import Dim, Extent, Size
+from numr.ir.node import Node, toposort
+
+# Plain ints up to this stay literal: they are most often written by the user (windows, orders, d = 3).
+LITERAL = 8
+
+
+class SizeTable:
+    """Which symbol each length of a graph is: one per class of equal Sizes, one per plain number."""
+
+    __slots__ = ("_dims", "sizes")
+
+    def __init__(self) -> None:
+        self._dims: dict[Any, Dim] = {}
+        self.sizes: list[int] = []
+
+    def extent(self, n: int) -> Extent:
+        """The symbol of a length (a new one where it has none yet), or the literal itself."""
+        if type(n) is Size:
+            key: Any = id(n.root())
+        elif -LITERAL <= n <= LITERAL:
+            return n
+        else:
+            key = ("int", n)
+        dim = self._dims.get(key)
+        if dim is None:
+            dim = self._dims[key] = Dim(len(self.sizes))
+            self.sizes.append(int(n))
+        return dim
+
+
+class Canonical:
+    """A graph's canonical text, the values of its size symbols, and its nodes in order."""
+
+    __slots__ = ("inputs", "order", "outputs", "table", "text")
+
+    def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
+        self.inputs = tuple(inputs)
+        self.outputs = tuple(outputs)
+        self.table = SizeTable()
+        self.order = toposort(self.outputs)
+        self.text = self._render()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        return tuple(self.table.sizes)
+
+    def _render(self) -> str:
+        extent = self.table.extent
+        numbers: dict[Node, int] = {}
+        lines = []
+        for k, node in enumerate(self.inputs):
+            numbers[node] = k
+            lines.append(f"%{k} = input {node.dtype.short}{[extent(n) for n in node.shape]}")
+        for node in self.order:
+            if node in numbers:
+                continue
+            operands = " ".join([f"%{numbers[x]}" for x in node.inputs])
+            numbers[node] = number = len(numbers)
+            params = " ".join([f"{key}={self._param(value)}" for key, value in node.params.items() if key != "serial"])
+            shape = [extent(n) for n in node.shape]
+            lines.append(f"%{number} = {node.prim.name} {operands} {params} -> {node.dtype.short}{shape}")
+        lines.append("return " + " ".join([f"%{numbers[x]}" for x in self.outputs]))
+        return "\n".join(lines)
+
+    def _param(self, value: Any) -> str:
+        if type(value) is str:
+            return value
+        if type(value) is DType:
+            return value.short
+        if type(value) is bool or value is None:
+            return str(value)
+        if isinstance(value, int):
+            return str(self.table.extent(value))
+        if isinstance(value, tuple):
+            return "(" + ",".join([self._param(v) for v in value]) + ")"
+        return repr(value)
+
+
+def free_leaves(outputs: Sequence[Node], bound: Sequence[Node] = ()) -> list[Node]:
+    """Leaves (computed buffers) that outputs depend on besides the bound nodes, in first-use order."""
+    known = set(bound)
+    return [n for n in toposort(outputs) if n.value is not None and n not in known]
