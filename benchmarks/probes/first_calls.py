@@ -1,0 +1,155 @@
+"""The two functions whose first calls are measured: Black-Scholes with its gradient, and the MLP.
+
+`builders(peer, case)` gives a call that returns when NumPy can read its result, and a function from
+a size to the values to call it with, in the peer's own arrays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from benchmarks import peers
+from benchmarks.workloads import black_scholes, mlp
+
+CASES = ("black_scholes", "mlp")
+
+Built = tuple[Callable[[Any], Any], Callable[[int], Any]]
+
+
+def builders(peer: str, case: str) -> Built:
+    built: Built = globals()[f"_{case}_{peer}"]()
+    return built
+
+
+def _option_values(convert: Callable[[Any], Any]) -> Callable[[int], list]:
+    def values(size: int) -> list:
+        inputs = black_scholes.inputs(size)
+        arrays = [convert(inputs[name]) for name in black_scholes.NAMES[:4]]
+        return [*arrays, inputs["rate"]]
+
+    return values
+
+
+def _total_price(xp: Any, erf: Any) -> Callable[..., Any]:
+    """The sum of all prices, whose gradient is every delta."""
+    price = black_scholes.formula(xp, erf)
+    return lambda *values: xp.sum(price(*values))
+
+
+def _read(function: Callable, values: list) -> list[np.ndarray]:
+    return peers.flatten(function(*values))
+
+
+def _black_scholes_numba() -> Built:
+    """Prices' sum and deltas in one loop."""
+    import math
+
+    from benchmarks.libmvec import erf, exp, log
+
+    sqrt, half = math.sqrt, black_scholes.RSQRT2
+
+    @peers.numba_jit(1, fastmath=peers.REORDER)
+    def both(s, k, t, v, r):
+        total = 0.0
+        delta = np.empty_like(s)
+        for i in range(s.size):
+            deviation = v[i] * sqrt(t[i])
+            d1 = (log(s[i] / k[i]) + r * t[i]) / deviation + 0.5 * deviation
+            upper = 0.5 * (1 + erf(d1 * half))
+            lower = 0.5 * (1 + erf((d1 - deviation) * half))
+            total += s[i] * upper - k[i] * exp(-r * t[i]) * lower
+            delta[i] = upper
+        return total, delta
+
+    return partial(_read, both), _option_values(np.asarray)
+
+
+def _black_scholes_jax() -> Built:
+    jax = peers.jax_setup()
+    total = _total_price(jax.numpy, jax.scipy.special.erf)
+    return partial(_read, jax.jit(jax.value_and_grad(total))), _option_values(jax.numpy.asarray)
+
+
+def _black_scholes_torch() -> Built:
+    import torch
+
+    total = _total_price(torch, torch.erf)
+    function = torch.compile(torch.func.grad_and_value(total))
+    return partial(_read, function), _option_values(torch.from_numpy)
+
+
+def _black_scholes_pytensor() -> Built:
+    import pytensor
+    import pytensor.tensor as pt
+    from pytensor.gradient import grad
+
+    symbols = [*pt.dvectors(4), pt.dscalar()]
+    total = _total_price(pt, pt.erf)(*symbols)
+    function = pytensor.function(symbols, [total, grad(total, symbols[0])])
+    return partial(_read, function), _option_values(np.asarray)
+
+
+def _black_scholes_numr() -> Built:
+    import numr as nr
+
+    total = _total_price(nr, nr.erf)
+    return partial(_read, nr.jit(nr.value_and_grad(total))), _option_values(nr.asarray)
+
+
+def _mlp_numba() -> Built:
+    """Whole-array NumPy but for one compiled loop, as in the workload."""
+    from benchmarks.libmvec import tanh
+
+    @peers.numba_jit(1)
+    def in_place(a):
+        flat = a.ravel()
+        for i in range(flat.size):
+            flat[i] = tanh(flat[i])
+        return a
+
+    def values(size: int) -> list:
+        inputs = mlp.inputs(size)
+        return [inputs["parameters"], inputs["x"], inputs["y"]]
+
+    return partial(_read, partial(mlp.value_and_grad, tanh=in_place)), values
+
+
+def _mlp_jax() -> Built:
+    jax = peers.jax_setup()
+
+    def values(size: int) -> list:
+        own = jax.tree.map(jax.numpy.asarray, mlp.inputs(size))
+        return [own["parameters"], own["x"], own["y"]]
+
+    return partial(_read, mlp.jax_function(jax)), values
+
+
+def _mlp_torch() -> Built:
+    import torch
+
+    def values(size: int) -> list:
+        return list(mlp.torch_values(torch, mlp.inputs(size)))
+
+    return partial(_read, mlp.torch_function(torch)), values
+
+
+def _mlp_pytensor() -> Built:
+    def values(size: int) -> list:
+        inputs = mlp.inputs(size)
+        flat = [array for pair in inputs["parameters"] for array in pair]
+        return [*flat, inputs["x"], inputs["y"]]
+
+    return partial(_read, mlp.pytensor_function()), values
+
+
+def _mlp_numr() -> Built:
+    import numr as nr
+
+    def values(size: int) -> list:
+        return list(mlp.numr_values(nr, mlp.inputs(size)))
+
+    return partial(_read, mlp.numr_function(nr)), values

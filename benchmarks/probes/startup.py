@@ -1,0 +1,148 @@
+"""First results in fresh processes, with caches on disk cold and warm.
+
+A run starts a process on an empty cache folder (cold), then again on the same folder (warm). "First
+call" goes from building the compiled function to its result in NumPy, libraries imported as their
+users import them: what a library puts off until it compiles counts. "Process" is from starting
+Python to its end, and "over NumPy" takes off a process that only imports NumPy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import harness
+from benchmarks.probes import Probe
+from benchmarks.workload import Case, Target
+
+FUNCTIONS = ("black_scholes", "mlp")
+SIZES = {"black_scholes": 10_000, "mlp": 256}
+FIGURES = ("cold first call", "cold process", "warm first call", "warm process over NumPy")
+REPEAT = 5
+SLOW = ("torch", "pytensor")  # seconds a process: measured less often
+
+TARGETS = {
+    "cold first call": Target(against=("jax",), factor=2.0),
+    "cold process": Target(against=("jax",)),
+    "warm process over NumPy": Target(plus=0.15),
+}
+
+
+def child(peer: str, function: str) -> dict[str, Any]:
+    """Imports the library, then times building the function and its first result."""
+    module = importlib.import_module(peer)
+    from benchmarks.probes.first_calls import builders
+
+    if peer == "jax":
+        module.devices()  # what its users wait for once, whatever they compute
+    begin = time.perf_counter()
+    call, inputs_of = builders(peer, function)
+    values = inputs_of(SIZES[function])
+    ready = time.perf_counter()
+    if peer == "pytensor":
+        ready = begin  # it compiles when the function is made
+    call(values)
+    return {"first": time.perf_counter() - ready, "version": getattr(module, "__version__", "?")}
+
+
+def _run(
+    arguments: Sequence[str], python: str, env: dict[str, str]
+) -> tuple[dict[str, Any], float]:
+    begin = time.perf_counter()
+    answer = harness.run_child(__name__, arguments, python, env)
+    return answer, time.perf_counter() - begin
+
+
+def _cached(env: dict[str, str], folder: Path) -> dict[str, str]:
+    """The environment with the disk caches of the peers that have theirs off by default."""
+    return env | {
+        "NUMBA_CACHE_DIR": str(folder / "numba"),
+        "JAX_COMPILATION_CACHE_DIR": str(folder / "jax"),
+    }
+
+
+def measure(
+    peers: Sequence[str],
+    threads: int,
+    python_of: Callable[[str], str],
+    progress: Callable[[str], None],
+) -> dict[str, Any]:
+    cells: dict[str, dict[str, dict]] = {}
+    versions: dict[str, str] = {}
+    for function in FUNCTIONS:
+        names = {figure: f"{function}, {figure}" for figure in FIGURES}
+        cells |= {name: {} for name in names.values()}
+        for peer in peers:
+            samples: dict[str, list[float]] = {figure: [] for figure in FIGURES}
+            failed = None
+            for turn in range(2 if peer in SLOW else REPEAT):
+                progress(f"startup, {function}: {peer}, run {turn + 1}")
+                failed = _one_turn(peer, function, threads, python_of(peer), samples, versions)
+                if failed:
+                    break
+            for figure, name in names.items():
+                cells[name][peer] = failed or harness.summary(samples[figure])
+    return {"cases": cells, "versions": versions}
+
+
+def _one_turn(
+    peer: str,
+    function: str,
+    threads: int,
+    python: str,
+    samples: dict[str, list[float]],
+    versions: dict[str, str],
+) -> dict[str, Any] | None:
+    """Adds one sample to each figure; gives what failed, if anything did."""
+    asked = ("--peer", peer, "--function", function)
+    with tempfile.TemporaryDirectory() as text:
+        env = _cached(harness.environment(threads, Path(text)), Path(text))
+        _, numpy_only = _run(("--numpy",), python, env)
+        for state in ("cold", "warm"):
+            answer, process = _run(asked, python, env)
+            if "failed" in answer:
+                return answer
+            versions[peer] = answer["version"]
+            samples[f"{state} first call"].append(answer["first"])
+            if state == "cold":
+                samples["cold process"].append(process)
+            else:
+                samples["warm process over NumPy"].append(process - numpy_only)
+    return None
+
+
+PROBE = Probe(
+    name="startup",
+    title="fresh processes",
+    cases=tuple(
+        Case(f"{function}, {figure}", TARGETS.get(figure))
+        for function in FUNCTIONS
+        for figure in FIGURES
+    ),
+    peers=("numba", "jax", "torch", "pytensor", "numr"),
+    measure=measure,
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--numpy", action="store_true", help="import NumPy and end")
+    parser.add_argument("--peer")
+    parser.add_argument("--function")
+    asked = parser.parse_args()
+    if asked.numpy:
+        import numpy
+
+        print(json.dumps({"version": numpy.__version__}))
+    else:
+        print(json.dumps(child(asked.peer, asked.function)))
+
+
+if __name__ == "__main__":
+    main()
