@@ -74,14 +74,14 @@ def stored(folder: Path, names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def judge(
-    target: Target | None, row: Mapping[str, Mapping[str, Any]]
+    target: Target | None, row: Mapping[str, Mapping[str, Any]], statistic: str = "median"
 ) -> tuple[float | None, float | None]:
     """The bound on numr, and numr's value over it; None where there is none."""
     if target is None:
         return None, None
-    medians = {peer: cell["median"] for peer, cell in row.items() if "median" in cell}
-    bound = target.bound(medians)
-    numr = medians.get("numr")
+    values = {peer: cell[statistic] for peer, cell in row.items() if statistic in cell}
+    bound = target.bound(values)
+    numr = values.get("numr")
     return bound, numr / bound if numr is not None and bound else None
 
 
@@ -101,8 +101,10 @@ def rows(
             else:
                 cells.append("failed")
         bound, ratio = judge(case.target, row)
+        best = judge(case.target, row, "min")[1]
         verdict = "" if ratio is None else f"{ratio:.2f} {'met' if ratio <= 1 else 'MISSED'}"
-        yield [name, *cells, "" if bound is None else quantity(bound, case.unit), verdict]
+        limit = "" if bound is None else quantity(bound, case.unit)
+        yield [name, *cells, limit, verdict, "" if best is None else f"{best:.2f}"]
 
 
 def table(
@@ -113,7 +115,7 @@ def table(
     for entry in entries:
         present = {peer for row in entry["cases"].values() for peer in row}
         peers = [peer for peer in PEERS if peer in present]
-        head = ["", *peers, "numr may take", "numr / bound"]
+        head = ["", *peers, "numr may take", "numr / bound", "by minima"]
         body = [head, *rows(entry, cases_of[entry["name"]], peers)]
         noun = "thread" if entry["threads"] == 1 else "threads"
         title = f"{entry['title']}: {entry['threads']} {noun}"

@@ -45,27 +45,9 @@ def _read(function: Callable, values: list) -> list[np.ndarray]:
 
 
 def _black_scholes_numba() -> Built:
-    """Prices' sum and deltas in one loop."""
-    import math
+    from benchmarks.numba_functions import total_price_and_deltas
 
-    from benchmarks.libmvec import erf, exp, log
-
-    sqrt, half = math.sqrt, black_scholes.RSQRT2
-
-    @peers.numba_jit(1, fastmath=peers.REORDER)
-    def both(s, k, t, v, r):
-        total = 0.0
-        delta = np.empty_like(s)
-        for i in range(s.size):
-            deviation = v[i] * sqrt(t[i])
-            d1 = (log(s[i] / k[i]) + r * t[i]) / deviation + 0.5 * deviation
-            upper = 0.5 * (1 + erf(d1 * half))
-            lower = 0.5 * (1 + erf((d1 - deviation) * half))
-            total += s[i] * upper - k[i] * exp(-r * t[i]) * lower
-            delta[i] = upper
-        return total, delta
-
-    return partial(_read, both), _option_values(np.asarray)
+    return partial(_read, total_price_and_deltas), _option_values(np.asarray)
 
 
 def _black_scholes_jax() -> Built:
@@ -102,20 +84,13 @@ def _black_scholes_numr() -> Built:
 
 def _mlp_numba() -> Built:
     """Whole-array NumPy but for one compiled loop, as in the workload."""
-    from benchmarks.libmvec import tanh
-
-    @peers.numba_jit(1)
-    def in_place(a):
-        flat = a.ravel()
-        for i in range(flat.size):
-            flat[i] = tanh(flat[i])
-        return a
+    from benchmarks.numba_functions import tanh_in_place
 
     def values(size: int) -> list:
         inputs = mlp.inputs(size)
         return [inputs["parameters"], inputs["x"], inputs["y"]]
 
-    return partial(_read, partial(mlp.value_and_grad, tanh=in_place)), values
+    return partial(_read, partial(mlp.value_and_grad, tanh=tanh_in_place)), values
 
 
 def _mlp_jax() -> Built:

@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks import harness
 from benchmarks.probes import Probe
 from benchmarks.probes.first_calls import CASES, builders
+from benchmarks.report import quantity
 from benchmarks.workload import Case, Target
 
 SHAPES = 6
