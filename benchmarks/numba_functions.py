@@ -1,7 +1,7 @@
 """The Numba peer's functions for first calls.
 
-They are a module's, since Numba's disk cache misses closures over an intrinsic: those are keyed by an
-object that differs in every process.
+They are a module's, since Numba's disk cache misses closures over an intrinsic: those are keyed by
+an object that differs in every process.
 """
 
 from __future__ import annotations
