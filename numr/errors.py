@@ -75,9 +75,8 @@ class TracedValueError(NumrError, TypeError):
 
     Example: `nr.jit(lambda x: x if x > 0 else -x)(1.0)`.
 
-    Fix: `nr.where(x > 0, x, -x)` for a choice by element; `nr.cond`, `nr.while_loop` or
-    `nr.fori_loop` for control flow; `static_argnums` for an argument that is a plain Python value;
-    or do the reading outside the traced function.
+    Fix: `nr.where(x > 0, x, -x)` for a choice by element; `static_argnums` for an argument that is
+    a plain Python value; or make the decision outside the traced function, on what it returned.
     """
 
 
@@ -109,13 +108,12 @@ class GradientError(NumrError, TypeError):
 class NotDifferentiableError(NumrError, TypeError):
     """An operation that has no derivative met on the way of one.
 
-    Cause: reverse mode through a `while_loop` of unknown length, or a function from outside numr
-    without a derivative.
+    Cause: a primitive that declares, with a reason, that it lacks a derivative rule.
 
-    Example: `nr.grad(lambda x: nr.while_loop(lambda v: v < 9.0, lambda v: v * v, x))(2.0)`.
+    Example: `nr.grad` through a primitive of your own that has neither `jvp` nor `partials`.
 
-    Fix: the message names the operation and the alternative; `nr.stop_gradient` where the
-    derivative is meant to be zero.
+    Fix: the message names the operation; `nr.stop_gradient` where the derivative is meant to be
+    zero, or declare the rule.
     """
 
 
@@ -134,8 +132,8 @@ class StaticArgumentError(NumrError, TypeError):
 class TreeMismatchError(NumrError, ValueError):
     """Two pytrees (nested dicts, lists, dataclasses ...) that should have the same structure.
 
-    Cause: gradients for other parameters, `in_axes` that do not follow the argument, a loop whose
-    body returns another structure than it was given.
+    Cause: gradients of other parameters than those they are added to, `in_axes` that do not follow
+    the argument, tangents of another structure than the primals.
 
     Example: `nr.tree.map(f, {"w": 1.0}, {"b": 1.0})`.
 

@@ -32,14 +32,14 @@ _INSTEAD = {
         "`if`, `while`, `and`, `or` and `not` need a value that is known during tracing",
         (
             "numr.where(condition, a, b) to choose by element; & | ~ for and, or, not",
-            "numr.cond(test, f, g, *args), numr.while_loop(test, body, start) for control flow",
+            "the decision outside the traced function, on what it returned",
             "static_argnums, if this is an argument that is a plain Python value",
         ),
     ),
     "int": (
         "a Python int is needed here, as for range(), a shape or an index into a list",
         (
-            "numr.fori_loop(start, stop, body, value) or numr.scan for a loop of that length",
+            "operations on whole arrays, or numr.vmap, for a loop of that length",
             "x[i] on a numr array in place of an index into a Python list; x.shape[k] for sizes",
             "static_argnums, if this is an argument that is a plain Python value",
         ),
@@ -61,7 +61,7 @@ _INSTEAD = {
     ),
     "iter": (
         "the loop runs over an array that has no axis of known length",
-        ("numr.vmap or numr.scan in place of a Python loop",),
+        ("numr.vmap, or operations on whole arrays, in place of a Python loop",),
     ),
 }
 _SAME = {"range": "int", "index": "int", "complex": "float", "str": "asarray", "tolist": "asarray"}
@@ -213,10 +213,8 @@ def traced_value(
             numr.where(condition, a, b) to choose by element; & | ~ for and, or, not
             ...
     """
-    call = {"asarray": "np.asarray()", "index": "an index", "tolist": "tolist()"}.get(
-        operation, f"{operation}()"
-    )
-    why, instead = _INSTEAD[_SAME.get(operation, operation)]
+    call = {"asarray": "numpy.asarray()", "index": "an index"}.get(operation, f"{operation}()")
+    why, instead = _INSTEAD.get(_SAME.get(operation, operation), _INSTEAD["float"])
     head = (
         f"{call} of a traced value, of shape {shape_text(shape)} and dtype {dtype}, "
         f"inside numr.{transform}"

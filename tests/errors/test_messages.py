@@ -131,14 +131,15 @@ def test_axis(ndim: int, said: str) -> None:
     ("operation", "call", "instead"),
     [
         ("bool", "bool()", "numr.where("),
-        ("int", "int()", "numr.fori_loop("),
+        ("int", "int()", "numr.vmap"),
         ("index", "an index", "x.shape[k]"),
         ("range", "range()", "static_argnums"),
         ("float", "float()", "what the traced function returns"),
         ("complex", "complex()", ".astype("),
-        ("asarray", "np.asarray()", "the numr function of the same name"),
+        ("asarray", "numpy.asarray()", "the numr function of the same name"),
         ("tolist", "tolist()", "what the traced function returns"),
-        ("iter", "iter()", "numr.scan"),
+        ("iter", "iter()", "numr.vmap"),
+        ("anything else", "anything else()", "numr functions"),
     ],
 )
 def test_traced_value(operation: str, call: str, instead: str) -> None:

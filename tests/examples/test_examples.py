@@ -1,0 +1,54 @@
+"""The programs under examples/ run, pass their own checks, save their plots, and notice errors."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "examples"
+NAMES = ["logistic_newton", "solar_system", "option_greeks"]
+
+
+def run(name: str, output: Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-W", "error", str(FOLDER / f"{name}.py"), "--quick"]
+    command += ["--output", str(output)]
+    environment = dict(os.environ, PYTHONPATH=str(FOLDER.parent))
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+
+
+def load(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"example_{name}", FOLDER / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_example(name: str, tmp_path: Path) -> None:
+    done = run(name, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "check: " in done.stdout
+    assert "FAILED" not in done.stdout
+    assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+
+
+def test_every_example_is_here() -> None:
+    assert sorted(path.stem for path in FOLDER.glob("*.py")) == sorted(NAMES)
+
+
+def test_a_wrong_result_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    module = load("option_greeks")
+    right = module.closed_forms
+    module.closed_forms = lambda *market: (
+        right(*market) | {"gamma": 1.0001 * right(*market)["gamma"]}
+    )
+    assert module.main(["--quick", "--output", str(tmp_path)]) == 1
+    assert "FAILED" in capsys.readouterr().out
