@@ -64,7 +64,15 @@ _INSTEAD = {
         ("numr.vmap, or operations on whole arrays, in place of a Python loop",),
     ),
 }
-_SAME = {"range": "int", "index": "int", "complex": "float", "str": "asarray", "tolist": "asarray"}
+# Other operations, by the one whose advice fits them; for anything else that of float() does.
+_SAME = {
+    "range": "int",
+    "index": "int",
+    "range() or an index": "int",
+    "numpy": "asarray",
+    "tolist": "asarray",
+    "__dlpack__": "asarray",
+}
 _GIB = 2**30
 
 
@@ -194,7 +202,7 @@ def traced_value(
     """A Python decision on a value that is not known while a function is traced.
 
     Args:
-        operation: "bool", "int", "float", "complex", "index", "range", "asarray", "iter", "str".
+        operation: what was tried, as "bool", "float()", "range() or an index", "asarray", "iter".
         shape: the value's shape.
         dtype: its dtype.
         created: where the user made the value.
@@ -213,8 +221,10 @@ def traced_value(
             numr.where(condition, a, b) to choose by element; & | ~ for and, or, not
             ...
     """
-    call = {"asarray": "numpy.asarray()", "index": "an index"}.get(operation, f"{operation}()")
-    why, instead = _INSTEAD.get(_SAME.get(operation, operation), _INSTEAD["float"])
+    name = operation.removesuffix("()").removeprefix("numpy.")
+    why, instead = _INSTEAD.get(_SAME.get(name, name), _INSTEAD["float"])
+    spelled = {"asarray": "numpy.asarray()", "index": "an index"}
+    call = spelled.get(name) or (name if not name.isidentifier() else f"{name}()")
     head = (
         f"{call} of a traced value, of shape {shape_text(shape)} and dtype {dtype}, "
         f"inside numr.{transform}"

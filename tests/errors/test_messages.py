@@ -139,7 +139,11 @@ def test_axis(ndim: int, said: str) -> None:
         ("asarray", "numpy.asarray()", "the numr function of the same name"),
         ("tolist", "tolist()", "what the traced function returns"),
         ("iter", "iter()", "numr.vmap"),
-        ("anything else", "anything else()", "numr functions"),
+        ("range() or an index", "range() or an index", "numr.vmap"),
+        ("numpy.asarray()", "numpy.asarray()", "the numr function of the same name"),
+        ("numpy()", "numpy()", "the numr function of the same name"),
+        ("item()", "item()", "what the traced function returns"),
+        ("pickling", "pickling()", "what the traced function returns"),
     ],
 )
 def test_traced_value(operation: str, call: str, instead: str) -> None:
