@@ -197,7 +197,7 @@ class Array:
 
     def __repr__(self) -> str:
         node = self._node
-        if self._value is None and node is not None and node.value is None and node.trace is not None:
+        if node is not None and node.value is None and node.trace is not None and node.trace.blocker():
             return f"numr.Array(shape={tuple(map(int, self.shape))}, dtype={self.dtype}, traced)"
         body = np.array2string(self._read("repr()"), separator=", ", prefix="numr.Array(")
         suffix = "" if self.dtype in (dtypes.float64, dtypes.int64, dtypes.bool_) else f", dtype={self.dtype}"
@@ -307,7 +307,7 @@ def _check_alive(node: Node) -> None:
     trace = node.trace
     while trace is not None:
         if not trace.alive and trace.kind != "grad":
-            from numr.errors import LeakedValueError
+            from numr import messages
 
-            raise LeakedValueError.of(node, trace)
+            raise messages.leaked_value(node.shape, node.dtype, trace.kind, trace.name, node.location)
         trace = trace.parent

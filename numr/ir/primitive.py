@@ -101,7 +101,7 @@ class Primitive:
         raise missing(self, "transpose", self.no_transpose)
 
     def batch(
-        self, size: int, operands: tuple[Node, ...], axes: BatchAxes, **params: Any
+        self, size: int, operands: tuple[Node, ...], axes: BatchAxes, /, **params: Any
     ) -> tuple[Node, int]:
         raise missing(self, "batch", "")
 

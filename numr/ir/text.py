@@ -21,10 +21,11 @@ LITERAL = 8
 class SizeTable:
     """Which symbol each length of a graph is: one per class of equal Sizes, one per plain number."""
 
-    __slots__ = ("_dims", "sizes")
+    __slots__ = ("_dims", "dims", "sizes")
 
     def __init__(self) -> None:
         self._dims: dict[Any, Dim] = {}
+        self.dims: list[Dim] = []
         self.sizes: list[int] = []
 
     def extent(self, n: int) -> Extent:
@@ -38,6 +39,7 @@ class SizeTable:
         dim = self._dims.get(key)
         if dim is None:
             dim = self._dims[key] = Dim(len(self.sizes))
+            self.dims.append(dim)
             self.sizes.append(int(n))
         return dim
 
@@ -47,10 +49,10 @@ class Canonical:
 
     __slots__ = ("inputs", "order", "outputs", "table", "text")
 
-    def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node]) -> None:
+    def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node], table: SizeTable | None = None) -> None:
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
-        self.table = SizeTable()
+        self.table = SizeTable() if table is None else table
         self.order = toposort(self.outputs)
         self.text = self._render()
 

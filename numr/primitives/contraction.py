@@ -43,7 +43,7 @@ class _Matmul(Primitive):
         x, y = node.inputs
         return [self(ct, swap_last(y)) if wanted[0] else None, self(swap_last(x), ct) if wanted[1] else None]
 
-    def batch(self, size: int, operands: Any, axes: Any) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /) -> tuple[Node, int]:
         x, y = operands
         if axes[1] is None and y.rank == 2:
             # One right operand for all: fold the batch into the rows of one large product.

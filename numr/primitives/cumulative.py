@@ -24,7 +24,7 @@ class _Scan(Primitive):
     def infer(self, *operands: Node, axis: int, reverse: bool) -> tuple[Shape, DType]:
         return common_shape(self, operands), operands[0].dtype
 
-    def batch(self, size: int, operands: Any, axes: Any, *, axis: int, reverse: bool) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, *, axis: int, reverse: bool) -> tuple[Node, int]:
         parts = (batched_first(x, a, size) for x, a in zip(operands, axes, strict=True))
         return self(*parts, axis=axis + 1, reverse=reverse), 0
 

@@ -112,7 +112,7 @@ class Elementwise(Primitive):
                 result.append(sum_to(times(ct, factor), node.inputs[k].shape))
         return result
 
-    def batch(self, size: int, operands: Any, axes: Any, **params: Any) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, **params: Any) -> tuple[Node, int]:
         return self(*align_batch(operands, axes), **params), 0
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
@@ -252,7 +252,7 @@ class Select(Primitive):
             sum_to(select(mask, zero, ct), no.shape) if wanted[2] else None,
         ]
 
-    def batch(self, size: int, operands: Any, axes: Any, **params: Any) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, **params: Any) -> tuple[Node, int]:
         return self(*align_batch(operands, axes)), 0
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
@@ -286,7 +286,7 @@ class Cast(Primitive):
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         return [cast(ct, node.inputs[0].dtype)]
 
-    def batch(self, size: int, operands: Any, axes: Any, *, dtype: DType) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, *, dtype: DType) -> tuple[Node, int]:
         return cast(operands[0], dtype), axes[0]
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:

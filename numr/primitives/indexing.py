@@ -50,7 +50,7 @@ class _Gather(Primitive):
         x, *indices = node.inputs
         return [SCATTER(zeros_like(x), ct, *indices, mode="add"), *(None for _ in indices)]
 
-    def batch(self, size: int, operands: Any, axes: Any) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /) -> tuple[Node, int]:
         x, *indices = operands
         if axes[0] is None:
             return self(x, *(batched_first(i, a, size) for i, a in zip(indices, axes[1:], strict=True))), 0
@@ -165,7 +165,7 @@ class _Scatter(Primitive):
             to_updates = select(last_writer(x, updates, indices), GATHER(ct, *indices), zero_like_scalar(ct))
         return [to_x, to_updates, *none]
 
-    def batch(self, size: int, operands: Any, axes: Any, *, mode: str) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, *, mode: str) -> tuple[Node, int]:
         x, updates, *indices = (batched_first(v, a, size) for v, a in zip(operands, axes, strict=True))
         return self(x, updates, batch_places(size, indices[0].shape[1:]), *indices, mode=mode), 0
 

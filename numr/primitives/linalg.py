@@ -28,7 +28,7 @@ class _Library(Primitive):
         super().__init__(name)
         self.library = name
 
-    def batch(self, size: int, operands: Any, axes: Any, **params: Any) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, **params: Any) -> tuple[Node, int]:
         return self(*(batched_first(x, a, size) for x, a in zip(operands, axes, strict=True)), **params), 0
 
 

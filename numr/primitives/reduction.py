@@ -57,12 +57,12 @@ class Reduction(Primitive):
             return list(super().transpose(ct, node, wanted))
         return [restore(ct, node.inputs[0], node.params["axes"])]
 
-    def batch(self, size: int, operands: Any, axes: Any, **params: Any) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, **params: Any) -> tuple[Node, int]:
         x = move_axis(operands[0], axes[0], 0)
         return self(x, axes=tuple(a + 1 for a in params["axes"])), 0
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
-        return ctx.reduce(self.monoid, node.inputs[0], node.params["axes"], index)
+        return ctx.reduce(self.monoid, node, node.params["axes"], index)
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         shapes: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (

@@ -55,7 +55,7 @@ class _Broadcast(_Linear):
         ct = reduce_sum(ct, axes=tuple(i for i in range(node.rank) if i not in kept))
         return [insert_axes(ct, tuple(stretched))]
 
-    def batch(self, size: int, operands: Any, axes: Any, *, shape: Shape, **params: Any) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, *, shape: Shape, **params: Any) -> tuple[Node, int]:
         (x,), (axis,) = operands, axes
         x = move_axis(x, axis, 0)
         out_axes = (0, *(a + 1 for a in params["axes"]))
@@ -86,7 +86,7 @@ class _Permute(_Linear):
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         return [permute(ct, inverse_order(node.params["order"]))]
 
-    def batch(self, size: int, operands: Any, axes: Any, *, order: tuple[int, ...]) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, *, order: tuple[int, ...]) -> tuple[Node, int]:
         x = move_axis(operands[0], axes[0], 0)
         return permute(x, (0, *(i + 1 for i in order))), 0
 
@@ -112,7 +112,7 @@ class _Reshape(_Linear):
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         return [reshape(ct, node.inputs[0].shape)]
 
-    def batch(self, size: int, operands: Any, axes: Any, *, shape: Shape) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, *, shape: Shape) -> tuple[Node, int]:
         x = move_axis(operands[0], axes[0], 0)
         return reshape(x, (x.shape[0], *shape)), 0
 
@@ -188,7 +188,7 @@ class _Slice(_Linear):
         p = node.params
         return [PAD(ct, zero_like_scalar(ct), starts=p["starts"], shape=node.inputs[0].shape, steps=p["steps"])]
 
-    def batch(self, size: int, operands: Any, axes: Any, *, starts: Shape, sizes: Shape, steps: Shape) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, *, starts: Shape, sizes: Shape, steps: Shape) -> tuple[Node, int]:
         x = move_axis(operands[0], axes[0], 0)
         return self(x, starts=(0, *starts), sizes=(x.shape[0], *sizes), steps=(1, *steps)), 0
 
@@ -230,7 +230,7 @@ class _Pad(_Linear):
             outer = sub(reduce_sum(ct, axes=tuple(range(ct.rank))), reduce_sum(inner, axes=tuple(range(ct.rank))))
         return [inner if wanted[0] else None, outer]
 
-    def batch(self, size: int, operands: Any, axes: Any, *, starts: Shape, shape: Shape, steps: Shape) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, *, starts: Shape, shape: Shape, steps: Shape) -> tuple[Node, int]:
         from numr.primitives.elementwise import select
         from numr.primitives.source import const as constant
         from numr.dtypes import bool_
@@ -292,7 +292,7 @@ class _Concat(_Linear):
             start += int(x.shape[axis])
         return result
 
-    def batch(self, size: int, operands: Any, axes: Any, *, axis: int) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, *, axis: int) -> tuple[Node, int]:
         return self(*(batched_first(x, a, size) for x, a in zip(operands, axes, strict=True)), axis=axis + 1), 0
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
@@ -329,7 +329,7 @@ class _Flip(_Linear):
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         return [self(ct, axes=node.params["axes"])]
 
-    def batch(self, size: int, operands: Any, axes: Any, **params: Any) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, **params: Any) -> tuple[Node, int]:
         return self(move_axis(operands[0], axes[0], 0), axes=tuple(a + 1 for a in params["axes"])), 0
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:

@@ -19,7 +19,7 @@ from numr.primitives.source import IOTA
 class _Sorting(Primitive):
     lowering = "library"
 
-    def batch(self, size: int, operands: Any, axes: Any, *, axis: int) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, *, axis: int) -> tuple[Node, int]:
         return self(move_axis(operands[0], axes[0], 0), axis=axis + 1), 0
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:

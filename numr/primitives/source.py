@@ -42,7 +42,7 @@ class _Alias(Primitive):
     def transpose(self, ct: Node, node: Node, wanted: Any) -> list[Node | None]:
         return [ct]
 
-    def batch(self, size: int, operands: Any, axes: Any, **params: Any) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, **params: Any) -> tuple[Node, int]:
         return operands[0], axes[0]
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
@@ -57,7 +57,7 @@ class _Stop(_Alias):
     def jvp(self, out: Any, operands: Any, tangents: Any, **params: Any) -> Node | None:
         return None
 
-    def batch(self, size: int, operands: Any, axes: Any, **params: Any) -> tuple[Node, int]:
+    def batch(self, size: int, operands: Any, axes: Any, /, **params: Any) -> tuple[Node, int]:
         return self(operands[0]), axes[0]
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:

@@ -1,0 +1,306 @@
+"""Programs: a fused graph as steps over numbered buffers, for any sizes; and binding one to sizes.
+
+A Program is made once per canonical graph text. Binding it to the sizes of one trace writes a short
+Python function that allocates, launches and calls, with everything that can be known already worked out.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numr import config
+from numr.codegen import target
+from numr.codegen.fuse import UNROLL, Fused, LibraryStep, RegionStep, fuse
+from numr.codegen.heuristics import choose
+from numr.codegen.lower import lower
+from numr.dtypes import DType
+from numr.ir.dims import Dim, Extent
+from numr.ir.node import Node
+from numr.ir.text import Canonical
+from numr.primitives.source import CONST, constant_value
+from numr.rules import rewrite
+
+Run = Callable[..., tuple[Any, ...]]
+View = tuple[str, Any]
+
+
+@dataclass(slots=True)
+class Allocation:
+    """A fresh buffer in a slot; `fill` is a constant it starts from, `copy` a slot it is a copy of."""
+
+    slot: int
+    shape: tuple[Extent, ...]
+    dtype: DType
+    fill: Any = None
+    copy: int | None = None
+
+
+@dataclass(slots=True)
+class Launch:
+    """A kernel over buffers in slots."""
+
+    kernel: int
+    slots: tuple[int, ...]
+    sizes: tuple[Extent, ...]
+    stage: Any
+
+
+@dataclass(slots=True)
+class Call:
+    """A library call on viewed slots; its result is a new buffer."""
+
+    key: str
+    slot: int
+    operands: tuple[tuple[int, tuple[View, ...]], ...]
+    params: dict[str, Any]
+
+
+@dataclass(slots=True)
+class Program:
+    """Steps, and where the results are: (slot, views) each."""
+
+    steps: list[Any] = field(default_factory=list)
+    kernels: list[Any] = field(default_factory=list)
+    built: list[Any] = field(default_factory=list)
+    results: list[tuple[int, tuple[View, ...]]] = field(default_factory=list)
+    fused: Fused | None = None
+    # Symbols whose values the program depends on beyond being a size (none, normally).
+    bound: dict[tuple[int, ...], Run] = field(default_factory=dict)
+
+    def text(self) -> str:
+        return "\n".join(map(repr, self.steps)) + f"\nreturn {self.results}"
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counts of one cache level."""
+
+    hits: int = 0
+    misses: int = 0
+
+
+PROGRAMS: dict[tuple[Any, ...], Program] = {}
+program_statistics = Statistics()
+bound_statistics = Statistics()
+_lock = threading.RLock()
+
+
+def bucket(size: int) -> int:
+    """A representative of a size: itself where kernels may unroll it, else one of three."""
+    if size <= UNROLL:
+        return size
+    if size <= 256:
+        return 256
+    return 16384 if size <= 16384 else 1 << 20
+
+
+def compile_graph(
+    inputs: Sequence[Node], outputs: Sequence[Node], fast_math: bool | None = None, device: str | None = None
+) -> Run:
+    """A function from the inputs' buffers to the outputs', as a tuple."""
+    backend = target.get(device or "cpu")
+    if getattr(backend, "interprets", False):
+        return backend.bind(inputs, outputs)  # type: ignore[no-any-return]
+    graph = Canonical(inputs, outputs)
+    fast = config.get().fast_math if fast_math is None else fast_math
+    sizes = graph.sizes
+    hints = tuple(map(bucket, sizes))
+    key = (graph.text, hints, backend.name, fast, config.fingerprint("program"))
+    program = PROGRAMS.get(key)
+    if program is None:
+        with _lock:
+            program = PROGRAMS.get(key)
+            if program is None:
+                program_statistics.misses += 1
+                program = PROGRAMS[key] = build_program(graph, hints, backend, fast)
+    else:
+        program_statistics.hits += 1
+    run = program.bound.get(sizes)
+    if run is None:
+        bound_statistics.misses += 1
+        run = program.bound[sizes] = bind(program, sizes, len(inputs), backend)
+    else:
+        bound_statistics.hits += 1
+    return run
+
+
+def run_graph(inputs: Sequence[Node], outputs: Sequence[Node], values: Sequence[Any]) -> tuple[Any, ...]:
+    """Compile (or find) and run a graph once."""
+    return compile_graph(inputs, outputs)(*values)
+
+
+# -- building --------------------------------------------------------------------------------------
+
+
+def build_program(graph: Canonical, hints: Sequence[int], backend: Any, fast_math: bool) -> Program:
+    """Rewrite, fuse, schedule, lower and compile a graph."""
+    outputs = rewrite(graph.inputs, graph.outputs, fast_math)
+    # The same size table: rewriting makes no new lengths, so symbols keep their numbers.
+    rewritten = Canonical(graph.inputs, outputs, graph.table)
+    fused = fuse(rewritten, hints, backend.capabilities.max_buffers)
+    program = _Assembler(rewritten, fused, hints, backend).run()
+    program.built = backend.build(program.kernels, fast_math)
+    return program
+
+
+class _Assembler:
+    """Turns fused steps into program steps over numbered slots."""
+
+    def __init__(self, graph: Canonical, fused: Fused, hints: Sequence[int], backend: Any) -> None:
+        self.graph = graph
+        self.fused = fused
+        self.hints = hints
+        self.backend = backend
+        self.program = Program(fused=fused)
+        self.slots: dict[Node, int] = {}
+        self.count = 0
+
+    def fresh(self) -> int:
+        self.count += 1
+        return self.count - 1
+
+    def run(self) -> Program:
+        for node in self.graph.inputs:
+            self.slots[node] = self.fresh()
+        for step in self.fused.steps:
+            if isinstance(step, LibraryStep):
+                self._call(step)
+            else:
+                self._region(step)
+        self.program.results = [(self.slots[base], self._views(views)) for base, views in self.fused.results]
+        return self.program
+
+    def _extents(self, shape: tuple[int, ...]) -> tuple[Extent, ...]:
+        return tuple(self.graph.table.extent(n) for n in shape)
+
+    def _views(self, chain: Sequence[Node]) -> tuple[View, ...]:
+        views: list[View] = []
+        for node in chain:
+            if node.prim.name == "permute":
+                views.append(("transpose", node.params["order"]))
+            elif node.prim.name == "reshape":
+                views.append(("reshape", self._extents(node.shape)))
+            else:
+                views.append(("broadcast", (self._extents(node.shape), node.params["axes"])))
+        return tuple(views)
+
+    def _call(self, step: LibraryStep) -> None:
+        operands = tuple((self.slots[base], self._views(chain)) for base, chain in step.operands)
+        slot = self.slots[step.node] = self.fresh()
+        params = {k: v for k, v in step.node.params.items() if k != "serial"}
+        self.program.steps.append(Call(step.key, slot, operands, params))
+
+    def _region(self, step: RegionStep) -> None:
+        hints = {dim: self.hints[dim.index] for dim in self.graph.table.dims}
+        schedule = choose(step.region, hints, self.backend.capabilities)
+        lowered = lower(step.region, schedule)
+        places: dict[tuple[str, int], int] = {}
+        for k, source in enumerate(step.sources):
+            places["in", k] = self.slots[source]
+        for k, node in enumerate(step.targets):
+            slot = places["out", k] = self.slots[node] = self.fresh()
+            allocation = Allocation(slot, self._extents(node.shape), node.dtype)
+            if step.initial is not None:
+                self._start(allocation, step.initial)
+            self.program.steps.append(allocation)
+        for k, temporary in enumerate(lowered.temporaries):
+            slot = places["temp", k] = self.fresh()
+            self.program.steps.append(Allocation(slot, tuple(temporary.shape), temporary.dtype))
+        for stage in lowered.stages:
+            slots = tuple(places[b] for b in stage.buffers)
+            self.program.steps.append(Launch(len(self.program.kernels), slots, tuple(stage.sizes), stage))
+            self.program.kernels.append(stage.kernel)
+
+    def _start(self, allocation: Allocation, initial: Node) -> None:
+        inner = initial.inputs[0] if initial.prim.name == "broadcast" else initial
+        if initial not in self.slots and inner.prim is CONST:
+            allocation.fill = constant_value(inner.params["value"], inner.dtype)
+        else:
+            allocation.copy = self.slots[initial]
+
+
+# -- binding ---------------------------------------------------------------------------------------
+
+
+def value_of(extent: Extent, sizes: Sequence[int]) -> int:
+    return sizes[extent.index] if isinstance(extent, Dim) else extent
+
+
+def bind(program: Program, sizes: Sequence[int], count: int, backend: Any) -> Run:
+    """The program as a Python function of the input buffers, for one set of sizes."""
+
+    def lengths(extents: Sequence[Extent]) -> tuple[int, ...]:
+        return tuple(value_of(e, sizes) for e in extents)
+
+    space: dict[str, Any] = {}
+    lines = [f"def run({', '.join(f'b{k}' for k in range(count))}):"]
+    last_use = _last_uses(program, count)
+
+    def name(prefix: str, value: Any) -> str:
+        key = f"{prefix}{len(space)}"
+        space[key] = value
+        return key
+
+    def viewed(slot: int, views: tuple[View, ...]) -> str:
+        text = f"b{slot}"
+        for kind, payload in views:
+            if kind == "transpose":
+                text = f"{text}.transpose({tuple(payload)})"
+            elif kind == "reshape":
+                text = f"{text}.reshape({lengths(payload)})"
+            else:
+                shape, axes = payload
+                text = f"{name('spread', backend.broadcast)}({text}, {lengths(shape)}, {axes})"
+        return text
+
+    for number, step in enumerate(program.steps):
+        if isinstance(step, Allocation):
+            shape = lengths(step.shape)
+            if step.copy is not None:
+                lines.append(f"    b{step.slot} = {name('copy', backend.copy)}(b{step.copy})")
+            elif step.fill is not None:
+                make = backend.filled(shape, step.dtype, step.fill)
+                lines.append(f"    b{step.slot} = {name('full', make)}()")
+            else:
+                lines.append(f"    b{step.slot} = {name('new', backend.allocator(shape, step.dtype))}()")
+        elif isinstance(step, Launch):
+            points, work = step.stage.points(sizes), step.stage.work(sizes)
+            if points > 0:
+                built = program.built[step.kernel]
+                run = backend.launcher(built, len(step.slots), lengths(step.sizes), points, work)
+                lines.append(f"    {name('kernel', run)}({', '.join(f'b{s}' for s in step.slots)})")
+        else:
+            call = backend.library[step.key]
+            operands = ", ".join(viewed(s, v) for s, v in step.operands)
+            extra = f", **{name('params', step.params)}" if step.params else ""
+            lines.append(f"    b{step.slot} = {name('library', call)}({operands}{extra})")
+        dead = [slot for slot in last_use.get(number, ()) if slot >= count]
+        if dead:
+            lines.append("    del " + ", ".join(f"b{s}" for s in dead))
+    results = "".join(viewed(s, v) + ", " for s, v in program.results)
+    lines.append(f"    return ({results})")
+    exec("\n".join(lines), space)
+    return space["run"]  # type: ignore[no-any-return]
+
+
+def _last_uses(program: Program, count: int) -> dict[int, list[int]]:
+    """After which step each buffer that is not a result can go."""
+    kept = {slot for slot, _ in program.results}
+    last: dict[int, int] = {}
+    for number, step in enumerate(program.steps):
+        if isinstance(step, Allocation):
+            used = (step.slot,) if step.copy is None else (step.slot, step.copy)
+        elif isinstance(step, Launch):
+            used = step.slots
+        else:
+            used = (step.slot, *(s for s, _ in step.operands))
+        for slot in used:
+            last[slot] = number
+    found: dict[int, list[int]] = {}
+    for slot, number in last.items():
+        if slot not in kept:
+            found.setdefault(number, []).append(slot)
+    return found

@@ -1,0 +1,75 @@
+"""The repeated call of a jitted function: a generated check of its arguments, then the program.
+
+A jitted function is mostly called again with arguments like the last ones. This module writes, once
+per signature, a Python function that unpacks such arguments, lets the backend check them natively,
+runs the program and wraps the result, and that returns None when anything is different.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from numr import config
+from numr.array import Array
+
+if TYPE_CHECKING:
+    from numr.jit import Plan
+
+_UNPACK = {
+    "array": "    if type(a{k}) is not Array or a{k}.weak: return None\n    v{k} = a{k}._value",
+    "ndarray": "    v{k} = a{k}",
+    "float": "    if type(a{k}) is not float: return None\n    v{k} = array(a{k})",
+}
+
+
+def _kind(argument: Any) -> str | None:
+    if type(argument) is Array and not argument.weak and type(argument._value) is np.ndarray:
+        return "array"
+    if type(argument) is np.ndarray:
+        return "ndarray"
+    return "float" if type(argument) is float else None
+
+
+def fast_call(args: tuple[Any, ...], plan: Plan) -> Callable[[tuple[Any, ...]], Any] | None:
+    """A function of the argument tuple that returns the call's result, or None if it does not apply."""
+    kinds = [_kind(a) for a in args]
+    guard = plan.guard()
+    if guard is None or not args or None in kinds:
+        return None
+    names = ", ".join(f"v{k}" for k in range(len(args)))
+    lines = [
+        "def fast(args):",
+        f"    if len(args) != {len(args)} or get_config() is not settings: return None",
+        f"    {', '.join(f'a{k}' for k in range(len(args)))}, = args",
+        *(_UNPACK[kind].format(k=k) for k, kind in enumerate(kinds) if kind is not None),
+        f"    if not guard({names}): return None",
+        f"    out = run({names})",
+    ]
+    if plan.single:
+        lines += [
+            "    result = new(Array)",
+            "    result._node = None",
+            "    result._value = out[0]",
+            "    result.weak = False",
+            "    return result",
+        ]
+    else:
+        lines += ["    return unflatten([wrap(v) for v in out])"]
+    from numr.array import from_value
+
+    space: dict[str, Any] = {
+        "Array": Array,
+        "array": np.array,
+        "get_config": config.get,
+        "settings": config.get(),
+        "guard": guard,
+        "run": plan.run,
+        "new": object.__new__,
+        "unflatten": plan.out_tree.unflatten,
+        "wrap": from_value,
+    }
+    exec("\n".join(lines), space)
+    return space["fast"]  # type: ignore[no-any-return]

@@ -1,0 +1,402 @@
+"""jit: trace a function once per signature, compile its graph, and call the result cheaply."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from numr import config, dtypes, tree
+from numr.array import Array, from_node, from_value, to_array
+from numr.dtypes import DType, as_dtype
+from numr.errors import LeakedValueError, StaticArgumentError
+from numr.ir.dims import Size
+from numr.ir.node import Node, new_trace, toposort
+from numr.primitives.source import CONST, IOTA, SIZE_OF, param
+
+_SCALARS = (bool, int, float, complex)
+_ndarray = np.ndarray
+_float64 = dtypes.float64
+
+
+class TraceStatistics:
+    """Counts of the trace cache, over all jitted functions."""
+
+    def __init__(self) -> None:
+        self.hits = 0
+        self.misses = 0
+
+
+trace_statistics = TraceStatistics()
+_all_jitted: weakref.WeakSet[Jitted] = weakref.WeakSet()
+
+
+def forget_all() -> None:
+    """Drop every compiled plan of every jitted function."""
+    for function in list(_all_jitted):
+        function.clear_cache()
+
+
+class Traced:
+    """One trace of a function: its graph over placeholders, and the buffers it captured.
+
+    Attributes:
+        params: placeholders, one per array argument.
+        captured: leaves of arrays the function closes over, passed as further inputs.
+        outputs: result nodes.
+        out_tree: the structure of the result.
+    """
+
+    __slots__ = ("captured", "out_tree", "outputs", "params", "weak")
+
+    def __init__(self, name: str, fun: Callable[..., Any], rebuild: Callable[[list[Any]], Any], specs: Sequence[Any]):
+        with new_trace("jit", name) as trace:
+            self.params = [param(shape, dtype, trace) for dtype, shape, _ in specs]
+            start = self.params[-1].number if self.params else -1
+            arrays = [from_node(p, weak) for p, (_, _, weak) in zip(self.params, specs, strict=True)]
+            args, kwargs = rebuild(arrays)
+            leaves, self.out_tree = tree.flatten(fun(*args, **kwargs))
+            results = [self._result(name, leaf) for leaf in leaves]
+        self.outputs = [node for node, _ in results]
+        self.weak = [weak for _, weak in results]
+        self._compute_captured(start)
+        known = set(self.params)
+        self.captured = [n for n in toposort(self.outputs) if n.value is not None and n not in known]
+
+    @staticmethod
+    def _result(name: str, leaf: Any) -> tuple[Node, bool]:
+        try:
+            array = to_array(leaf)
+        except TypeError as error:
+            raise TypeError(f"jit({name}) can return arrays, numbers and containers of them: {error}") from None
+        return array.node, array.weak
+
+    def _compute_captured(self, start: int) -> None:
+        """Values made before the trace are inputs of it; compute those that still wait."""
+        from numr.lazy import realize
+
+        cheap = (CONST, IOTA, SIZE_OF)
+        waiting = [
+            n
+            for n in toposort(self.outputs)
+            if n.number < start and n.value is None and n.trace is None and n.prim not in cheap and n.inputs
+        ]
+        if waiting:
+            below = {x for n in waiting for x in n.inputs}
+            realize([n for n in waiting if n not in below])
+
+
+class Plan:
+    """A traced function compiled for one signature: arrays in, arrays out."""
+
+    __slots__ = ("device", "out_tree", "run", "single", "specs", "traced", "weak")
+
+    def __init__(self, traced: Traced, specs: Sequence[Any], options: dict[str, Any]) -> None:
+        from numr.codegen.program import compile_graph
+
+        self.traced = traced
+        self.device = options["device"] or "cpu"
+        self.specs = tuple(specs)
+        inputs = [*traced.params, *traced.captured]
+        bound = compile_graph(inputs, traced.outputs, **options)
+        captured = [n.value for n in traced.captured]
+        self.run = bound if not captured else (lambda *values: bound(*values, *captured))
+        self.out_tree = traced.out_tree
+        self.weak = traced.weak
+        self.single = traced.out_tree == _LEAF_TREE
+
+    def guard(self) -> Any:
+        """The backend's native check that arguments are what this plan was made for."""
+        from numr.codegen import target
+
+        backend = target.get(self.device)
+        return backend.guard([(dtype, shape) for dtype, shape, _ in self.specs])
+
+    def call(self, values: Sequence[Any]) -> Any:
+        results = self.run(*values)
+        if self.single:
+            return from_value(results[0])
+        return self.out_tree.unflatten([from_value(v) for v in results])
+
+
+_LEAF_TREE = tree.structure(0.0)
+
+
+class Jitted:
+    """A compiled function; made by `jit`. Calls trace on a new signature and run otherwise."""
+
+    def __init__(
+        self,
+        fun: Callable[..., Any],
+        static_argnums: Iterable[int],
+        static_argnames: Iterable[str],
+        donate_argnums: Iterable[int],
+        fast_math: bool | None,
+        device: str | None,
+    ) -> None:
+        functools.update_wrapper(self, fun)
+        self._fun = fun
+        self._name = getattr(fun, "__name__", repr(fun))
+        self._static_argnums = tuple(static_argnums)
+        self._static_argnames = frozenset(static_argnames)
+        self._donate = tuple(donate_argnums)
+        self._options = {"fast_math": fast_math, "device": device}
+        self._complete_static_names()
+        self._plans: dict[Any, Plan] = {}
+        self._lock = threading.RLock()
+        self._fast: Any = None
+        _all_jitted.add(self)
+
+    def _complete_static_names(self) -> None:
+        """A static argument may be passed either way, so know it by number and by name."""
+        try:
+            parameters = list(inspect.signature(self._fun).parameters.values())
+        except (TypeError, ValueError):
+            return
+        positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
+        takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        for name in self._static_argnames:
+            if name not in names and not takes_any:
+                raise ValueError(f"jit({self._name}): static_argnames names {name!r}, which the function does not have")
+        numbers = {i % len(positional) if positional and i < 0 else i for i in self._static_argnums}
+        by_name = {positional.index(n) for n in self._static_argnames if n in positional}
+        self._static_argnames |= {positional[i] for i in numbers if i < len(positional)}
+        self._static_argnums = tuple(sorted(numbers | by_name))
+
+    # -- calling ---------------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        fast = self._fast
+        if fast is not None and not kwargs:
+            result = fast(args)
+            if result is not None:
+                return result
+        return self._call(args, kwargs)
+
+    def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        leaves, key, rebuild = self._signature(args, kwargs)
+        specs, values = [], []
+        for leaf in leaves:
+            found = _leaf_spec(self._name, leaf)
+            if found is None:
+                # An argument under an outer trace: become part of that graph.
+                return self._fun(*args, **kwargs)
+            specs.append(found[0])
+            values.append(found[1])
+        full_key = (key, tuple(specs), config.fingerprint("trace"), config.fingerprint("program"))
+        plan = self._plans.get(full_key)
+        if plan is None:
+            with self._lock:
+                plan = self._plans.get(full_key)
+                if plan is None:
+                    trace_statistics.misses += 1
+                    plan = self._plans[full_key] = self._compile(rebuild, specs)
+        else:
+            trace_statistics.hits += 1
+        if not kwargs and not self._static_argnums and not self._donate:
+            self._make_fast(args, plan)
+        result = plan.call(values)
+        for i in self._donate:
+            if i < len(args):
+                _donate(args[i])
+        return result
+
+    def _make_fast(self, args: tuple[Any, ...], plan: Plan) -> None:
+        """Remember how to repeat this very call, if its arguments are plain arrays."""
+        from numr.fastcall import fast_call
+
+        self._fast = fast_call(args, plan)
+
+    def _compile(self, rebuild: Callable[[list[Any]], Any], specs: Sequence[Any]) -> Plan:
+        traced = Traced(self._name, self._fun, rebuild, specs)
+        return Plan(traced, specs, self._options)
+
+    def _signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any, Any]:
+        """Array leaves, the key of everything else, and how to put arguments together again."""
+        static: list[Any] = []
+        if self._static_argnums or (kwargs and self._static_argnames):
+            dynamic = [a for i, a in enumerate(args) if i not in self._static_argnums]
+            fixed = {i: args[i] for i in self._static_argnums if i < len(args)}
+            named = {k: v for k, v in kwargs.items() if k in self._static_argnames}
+            rest = {k: v for k, v in kwargs.items() if k not in named}
+            static = [(i, self._hashable(i, v)) for i, v in fixed.items()]
+            static += [(k, self._hashable(k, v)) for k, v in sorted(named.items())]
+            leaves, structure = tree.flatten((tuple(dynamic), rest))
+
+            def rebuild(arrays: list[Any]) -> Any:
+                positional, keywords = structure.unflatten(arrays)
+                queue = iter(positional)
+                merged = [fixed[i] if i in fixed else next(queue) for i in range(len(args))]
+                return merged, {**keywords, **named}
+
+        else:
+            leaves, structure = tree.flatten((args, kwargs))
+            rebuild = structure.unflatten
+        # A static 1 and True and 1.0 are equal but not the same program.
+        return leaves, (structure, tuple((k, type(v), v) for k, v in static)), rebuild
+
+    def _hashable(self, name: Any, value: Any) -> Any:
+        try:
+            hash(value)
+        except TypeError:
+            which = f"argument {name}" if isinstance(name, int) else f"argument {name!r}"
+            raise StaticArgumentError(
+                f"jit({self._name}): static {which} is an unhashable {type(value).__name__}; pass a tuple or another "
+                f"hashable value, or do not mark it static"
+            ) from None
+        return value
+
+    # -- looking inside --------------------------------------------------------------------------
+
+    def trace(self, *args: Any, **kwargs: Any) -> Traced:
+        """The graph of the function on such arguments, without compiling it."""
+        leaves, _, rebuild = self._signature(args, kwargs)
+        found = [_leaf_spec(self._name, leaf) for leaf in leaves]
+        if any(f is None for f in found):
+            raise LeakedValueError(f"jit({self._name}).trace needs concrete arguments")
+        return Traced(self._name, self._fun, rebuild, [f[0] for f in found if f is not None])
+
+    def lower(self, *args: Any, **kwargs: Any) -> Any:
+        """Every stage of compiling the function for such arguments, to read.
+
+        Returns:
+            An object with `.graph`, `.rewritten`, `.regions`, `.program`, `.kernels[i].ir`,
+            `.kernels[i].source`, `.kernels[i].asm` and `.cost`.
+        """
+        from numr.debug import Lowered
+
+        return Lowered(self.trace(*args, **kwargs), self._name, self._options)
+
+    def clear_cache(self) -> None:
+        """Forget every trace of this function."""
+        self._plans.clear()
+        self._fast = None
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        from numr.methods import BoundJitted
+
+        return BoundJitted(self, instance)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        options = (self._static_argnums, tuple(self._static_argnames), self._donate)
+        return (_rebuild, (self._fun, *options, self._options["fast_math"], self._options["device"]))
+
+    def __repr__(self) -> str:
+        return f"<numr.jit {self._name}>"
+
+
+def _rebuild(fun: Any, argnums: Any, argnames: Any, donate: Any, fast_math: Any, device: Any) -> Jitted:
+    return Jitted(fun, argnums, argnames, donate, fast_math, device)
+
+
+def _leaf_spec(name: str, leaf: Any) -> tuple[tuple[DType, tuple[int, ...], bool], Any] | None:
+    """((dtype, shape, weak), value) of an argument, or None if it is under an outer trace."""
+    kind = type(leaf)
+    if kind is Array:
+        value = leaf._value
+        if value is None:
+            node = leaf.node
+            if node.trace is not None and node.trace.blocker() is not None:
+                return None
+            value = leaf._read("jit")
+        return (leaf.dtype, value.shape, leaf.weak), value
+    if kind is _ndarray:
+        dtype = as_dtype(leaf.dtype)
+        return (dtype, leaf.shape, False), leaf
+    if isinstance(leaf, _SCALARS) and not isinstance(leaf, np.generic):
+        if isinstance(leaf, Size):
+            leaf = int(leaf)
+        dtype = dtypes.DEFAULT_BY_PYTHON[next(k for k in _SCALARS if isinstance(leaf, k))]
+        return (dtype, (), True), np.asarray(leaf, dtype.dtype)
+    try:
+        array = to_array(leaf)
+    except TypeError as error:
+        raise TypeError(
+            f"jit({name}) got an argument of type {type(leaf).__name__}, which is not an array, a number or a "
+            f"registered container ({error}); mark it static, or register it with numr.tree.register"
+        ) from None
+    return _leaf_spec(name, array)
+
+
+class _Donated:
+    """What stands in a handle whose buffer was given away."""
+
+    def __getattr__(self, name: str) -> Any:
+        raise LeakedValueError("this array was donated to a jitted function (donate_argnums) and can no longer be read")
+
+
+def _donate(argument: Any) -> None:
+    for leaf in tree.leaves(argument):
+        if type(leaf) is Array:
+            leaf._node, leaf._value = None, _Donated()
+
+
+def _as_tuple(value: Any) -> tuple[Any, ...]:
+    if value is None:
+        return ()
+    return tuple(value) if isinstance(value, (tuple, list, set, frozenset)) else (value,)
+
+
+def jit(
+    fun: Callable[..., Any] | None = None,
+    *,
+    static_argnums: int | Sequence[int] | None = None,
+    static_argnames: str | Sequence[str] | None = None,
+    donate_argnums: int | Sequence[int] | None = None,
+    fast_math: bool | None = None,
+    device: str | None = None,
+) -> Any:
+    """Compile a function of arrays.
+
+    The function runs once in Python for each new combination of structure, shapes and dtypes of its
+    arguments, to record its graph; after that only compiled code runs. A new shape of the same
+    rank compiles nothing new.
+
+    Args:
+        fun: a function of arrays, numbers and containers of them (pytrees). It must not depend on the
+            values of arrays in Python (`if`, `range`); arrays it closes over are read when it is traced.
+        static_argnums: positions of arguments that are not arrays: the function is traced anew for each
+            value. They must be hashable.
+        static_argnames: the same by name.
+        donate_argnums: positions of arguments whose memory may be reused; they cannot be read after.
+        fast_math: allow rewrites and arithmetic that ignore NaN, infinities and the sign of zero.
+        device: where to run.
+
+    Returns:
+        A callable with the same arguments, returning computed Arrays. It also has `trace(*args)` and
+        `lower(*args)`.
+
+    Raises:
+        TracedValueError: when called, if the function needs the value of an array in Python.
+        StaticArgumentError: when called with an unhashable static argument.
+
+    Examples:
+        >>> import numr as nr
+        >>> @nr.jit
+        ... def f(x, y):
+        ...     return nr.sum(x * y)
+        >>> f(nr.asarray([1.0, 2.0]), 3.0).item()
+        9.0
+    """
+    if fun is None:
+        return functools.partial(
+            jit,
+            static_argnums=static_argnums,
+            static_argnames=static_argnames,
+            donate_argnums=donate_argnums,
+            fast_math=fast_math,
+            device=device,
+        )
+    if not callable(fun):
+        raise TypeError(f"jit takes a function, not {type(fun).__name__}")
+    return Jitted(
+        fun, _as_tuple(static_argnums), _as_tuple(static_argnames), _as_tuple(donate_argnums), fast_math, device
+    )

@@ -1,0 +1,68 @@
+"""Reading a lazy array: collect what it needs, run it as one program, keep every live result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from numr import messages
+from numr.ir.node import Node, scope, toposort
+from numr.primitives.source import CONST, LEAF
+
+if TYPE_CHECKING:
+    from numr.array import Array
+
+
+def force(array: Array, operation: str) -> Any:
+    """The value of an array, computed now.
+
+    Raises:
+        TracedValueError: if it depends on an argument of a function that is being traced.
+    """
+    node = array._node
+    assert node is not None
+    if node.trace is not None and (trace := node.trace.blocker()) is not None:
+        if not trace.alive:
+            raise messages.leaked_value(node.shape, node.dtype, trace.kind, trace.name, node.location)
+        name = operation.removesuffix("()").removeprefix("numpy.")
+        raise messages.traced_value(name, node.shape, node.dtype, node.location, trace.kind)
+    realize([node])
+    return node.value
+
+
+def realize(nodes: Iterable[Node]) -> None:
+    """Compute nodes that depend on no placeholder, and turn them into leaves in place.
+
+    Every other node on the way whose handle a user still holds is kept as well: a loop that reads a
+    loss must not compute its history again on the next read.
+    """
+    from numr.codegen.program import run_graph
+
+    wanted = [n for n in dict.fromkeys(nodes) if n.value is None]
+    if wanted:
+        order = toposort(wanted)
+        chosen = set(wanted)
+        for node in order:
+            if node.value is None and node not in chosen and _held(node):
+                wanted.append(node)
+        leaves = [n for n in order if n.value is not None]
+        values = run_graph(leaves, wanted, [leaf.value for leaf in leaves])
+        for node, value in zip(wanted, values, strict=True):
+            become_leaf(node, value)
+    if scope.trace is None:
+        # Nodes interned so far hold their operands; let go of what nobody holds.
+        scope.arena.clear()
+        scope.pending = 0
+
+
+def _held(node: Node) -> bool:
+    return node.handle is not None and node.handle() is not None and node.prim is not CONST
+
+
+def become_leaf(node: Node, value: Any) -> None:
+    """A node that has been computed no longer needs its history."""
+    node.value = value
+    node.prim = LEAF
+    node.inputs = ()
+    node.params = {"serial": node.number}
+    node.trace = None
