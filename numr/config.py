@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -74,8 +75,13 @@ def _folder(value: Any) -> str:
 
 
 def _default_folder() -> str:
-    base = os.environ.get("XDG_CACHE_HOME") or os.path.join(os.path.expanduser("~"), ".cache")
-    return os.path.join(base, "numr")
+    home = os.path.expanduser("~")
+    if sys.platform == "win32":
+        local = os.environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+        return os.path.join(local, "numr", "cache")
+    if sys.platform == "darwin":
+        return os.path.join(home, "Library", "Caches", "numr")
+    return os.path.join(os.environ.get("XDG_CACHE_HOME") or os.path.join(home, ".cache"), "numr")
 
 
 def _default_threads() -> int:
@@ -107,6 +113,7 @@ class Config:
         node_limit: operations a lazy array may gather before it is computed without being read.
         cache: the disk cache: "on", "off", or "read" (nothing is written).
         cache_dir: its folder.
+        cache_limit: bytes it may hold; what was not used for longest is removed.
         num_threads: threads a CPU kernel may use.
         debug: stages whose result is printed: graph, rewrite, fuse, kernel, source, launch, cache.
         check: run every step in the reference backend too and compare.
@@ -125,6 +132,7 @@ class Config:
     node_limit: int = _setting(_at_least(1), "runtime", default=5000)
     cache: str = _setting(_one_of("on", "off", "read"), "runtime", default="on")
     cache_dir: str = _setting(_folder, "runtime", factory=_default_folder)
+    cache_limit: int = _setting(_at_least(0), "runtime", default=512 * 2**20)
     num_threads: int = _setting(_at_least(1), "runtime", factory=_default_threads)
     debug: frozenset[str] = _setting(_stages, "runtime", default=frozenset())
     check: bool = _setting(_boolean, "runtime", default=False)
