@@ -1,0 +1,93 @@
+"""The guide is true: its Python blocks run in order, and print or raise what it says they do.
+
+A ```text block after a ```python block is what that block prints, and the exception it ends with;
+`...` stands for anything. Blocks of one page share their names, as in one session.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import doctest
+import io
+import linecache
+import re
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+GUIDE = Path(__file__).parents[2] / "docs" / "guide"
+PAGES = sorted(GUIDE.glob("*.md"))
+_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+
+
+@dataclass
+class Block:
+    """Python source of a page, its first line there, and what it should print."""
+
+    source: str
+    line: int
+    expected: str | None = None
+
+
+def blocks_of(text: str) -> list[Block]:
+    blocks: list[Block] = []
+    last_end = -1
+    for fence in _FENCE.finditer(text):
+        language, body = fence.groups()
+        if language == "python":
+            blocks.append(Block(body, text.count("\n", 0, fence.start(2)) + 1))
+        elif language == "text" and blocks and not text[last_end : fence.start()].strip():
+            blocks[-1].expected = body
+        last_end = fence.end()
+    return blocks
+
+
+def run(block: Block, names: dict[str, object], file: str) -> str:
+    """What a block prints, followed by the exception it ends with."""
+    code = compile("\n" * (block.line - 1) + block.source, file, "exec")
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            exec(code, names)
+        except Exception as error:
+            if block.expected is None or type(error).__name__ not in block.expected:
+                raise
+            kind = type(error)
+            module = "" if kind.__module__ == "builtins" else kind.__module__ + "."
+            print(f"{module}{kind.__qualname__}: {error}", file=printed)
+    return printed.getvalue()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page(page: Path) -> None:
+    text = page.read_text()
+    # numr's messages quote the user's line: let them find it, in a file of this name
+    file = "example.py"
+    linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
+    names: dict[str, object] = {"__name__": "__main__"}
+    try:
+        for block in blocks_of(text):
+            printed = run(block, names, file)
+            if block.expected is not None:
+                agrees = doctest.OutputChecker().check_output(block.expected, printed, _FLAGS)
+                assert agrees, f"{page.name}:{block.line} printed\n{printed}"
+    finally:
+        linecache.cache.pop(file, None)
+
+
+def test_there_is_a_guide() -> None:
+    assert len(PAGES) >= 7
+    index = (GUIDE / "index.md").read_text()
+    for page in PAGES:
+        if page.stem != "index":
+            assert f"({page.name})" in index, f"index.md does not link {page.name}"
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name} links {target}"
