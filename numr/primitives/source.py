@@ -21,6 +21,7 @@ class _Source(Primitive):
     """A node without operands whose type is given when it is made."""
 
     abstract = True
+    lowering = "element"
     no_jvp = no_transpose = "it has no operands"
 
 
@@ -28,6 +29,7 @@ class _Alias(Primitive):
     """The value itself under a new identity: what a derivative is taken with respect to."""
 
     abstract = True
+    lowering = "element"
 
     def infer(self, x: Node, **params: Any) -> tuple[Shape, DType]:
         return x.shape, x.dtype

@@ -1,0 +1,93 @@
+"""The CPU backend: kernels through Numba's front end and LLVM, buffers as NumPy arrays."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from numr.codegen import kernels as kernel_store
+from numr.codegen.backends.cpu.library import LIBRARY
+from numr.codegen.target import Capabilities
+from numr.dtypes import DType
+
+# Below this many additions' worth of work a second thread costs more than it saves.
+_PARALLEL_WORK = 200_000
+# Below this, not even giving up the GIL pays.
+_LONG_WORK = 20_000
+
+
+class Cpu:
+    name = "cpu"
+    capabilities = Capabilities()
+    library = LIBRARY
+
+    def fingerprint(self) -> str:
+        from numr.codegen.backends.cpu import machine
+
+        return machine.host().fingerprint
+
+    def build(self, kernels: Sequence[Any], fast_math: bool) -> list[Any]:
+        """Kernels as addresses of their packed form."""
+        from numr.codegen.backends.cpu import objects
+        from numr.codegen.backends.cpu.compile import compile_kernel, packed_name
+
+        def compile_one(k: int) -> bytes:
+            kernel = kernels[k]
+            return compile_kernel(kernel.source(), kernel.entry, kernel.params, fast_math)
+
+        def load(k: int, artifact: bytes) -> int:
+            return objects.load(artifact, packed_name(kernels[k].entry))
+
+        texts = [k.text() for k in kernels]
+        key = f"{self.fingerprint()} fast_math={fast_math}"
+        return kernel_store.build_all(self.name, key, texts, compile_one, load)
+
+    def launcher(self, built: int, n_buffers: int, sizes: Sequence[int], points: int, work: int) -> Any:
+        from numr.codegen.backends.cpu import pool
+        from numr.codegen.backends.cpu.launcher import make_launcher
+
+        if work < _LONG_WORK:
+            return make_launcher(built, n_buffers, sizes, hi=points)
+        grain = max(1, points * _PARALLEL_WORK // (2 * work)) if work else points
+        shared = pool.address() if points > 1 and work >= _PARALLEL_WORK else 0
+        return make_launcher(built, n_buffers, sizes, hi=points, grain=grain, pool=shared, release_gil=True)
+
+    def empty(self, shape: tuple[int, ...], dtype: DType) -> Any:
+        return np.empty(shape, dtype.dtype)
+
+    def allocator(self, shape: tuple[int, ...], dtype: DType) -> Callable[[], Any]:
+        return functools.partial(np.empty, shape, dtype.dtype)
+
+    def filled(self, shape: tuple[int, ...], dtype: DType, value: Any) -> Callable[[], Any]:
+        return functools.partial(np.full, shape, value, dtype.dtype)
+
+    def copy(self, buffer: Any) -> Any:
+        return np.array(buffer, order="C")
+
+    def broadcast(self, buffer: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+        full = [1] * len(shape)
+        for i, axis in enumerate(axes):
+            full[axis] = buffer.shape[i]
+        return np.broadcast_to(buffer.reshape(full), shape)
+
+    def as_buffer(self, value: Any) -> Any:
+        return np.ascontiguousarray(value)
+
+    def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
+        from numr.codegen.backends.cpu.launcher import make_guard
+
+        return make_guard([(dtype.dtype, tuple(map(int, shape))) for dtype, shape in specs])
+
+    def source(self, kernel: Any) -> str:
+        return str(kernel.source())
+
+    def assembly(self, kernel: Any, fast_math: bool) -> str:
+        from numr.codegen.backends.cpu.compile import assembly
+
+        return assembly(kernel.source(), kernel.entry, kernel.params, fast_math)
+
+
+BACKEND = Cpu()
