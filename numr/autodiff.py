@@ -23,7 +23,7 @@ from numr.ir.transforms.transpose import transpose as transpose_graph
 from numr.primitives.elementwise import add, cast
 from numr.primitives.mathematics import eq
 from numr.primitives.shape import move_axis, reshape, zeros_like
-from numr.primitives.source import IOTA, alias, const, param
+from numr.primitives.source import IOTA, alias, const, param_like
 
 __all__ = [
     "grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp",
@@ -83,7 +83,7 @@ class _Linearized:
 
     def seeds(self) -> list[Node]:
         """A tangent placeholder for every input; nothing a user sees depends on them."""
-        return [param(x.shape, x.dtype, None) for x in self.aliases]
+        return [param_like(x) for x in self.aliases]
 
     def tangents(self, seeds: Sequence[Node | None]) -> list[Node | None]:
         """Tangents of the outputs, given tangents of the inputs."""
@@ -328,7 +328,7 @@ def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: b
         run = _Linearized("jacfwd", fun, argnums, args, kwargs, has_aux)
         columns: list[list[Node]] = []
         for k, x in enumerate(run.in_nodes):
-            seed = param(x.shape, x.dtype, None)
+            seed = param_like(x)
             tangents = run.tangents([seed if i == k else None for i in range(len(run.in_nodes))])
             full = [zeros_like(y) if t is None else t for y, t in zip(run.out_nodes, tangents, strict=True)]
             basis = _basis(x)
@@ -370,7 +370,7 @@ def jacrev(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: b
         tangents = run.tangents(seeds)
         rows = []
         for j, y in enumerate(run.out_nodes):
-            seed = param(y.shape, y.dtype, None)
+            seed = param_like(y)
             cts = run.pull(seeds, tangents, [seed if i == j else None for i in range(len(run.out_nodes))])
             basis = _basis(y)
             pulled = batch(cts, {seed: (basis, 0)}, basis.shape[0])

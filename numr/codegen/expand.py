@@ -108,8 +108,10 @@ class Expander:
         return found
 
     def _load(self, node: Node, index: Index) -> Expr:
-        # A reshape of a stored array is the same memory under another shape.
-        key = (self.base(node), tuple(self.extent(n) for n in node.shape))
+        # A reshape of a stored array is the same memory under another shape, and axes of length 1 do
+        # not matter: loads that differ in no more are one operand.
+        index = tuple(e for e, n in zip(index, node.shape, strict=True) if n != 1)
+        key = (self.base(node), tuple(self.extent(n) for n in node.shape if n != 1))
         slot = self._slots.get(key)
         if slot is None:
             slot = self._slots[key] = len(self.operands)

@@ -216,6 +216,13 @@ def is_zero(node: Node) -> bool:
     return node.prim is CONST and constant_value(node.params["value"], node.dtype) == 0
 
 
+def is_one(node: Node) -> bool:
+    """Whether a node is the constant one, broadcast or not."""
+    while node.prim.name == "broadcast":
+        node = node.inputs[0]
+    return node.prim is CONST and constant_value(node.params["value"], node.dtype) == 1
+
+
 def zero_like_scalar(x: Node) -> Node:
     return const(0, x.dtype)
 
@@ -349,7 +356,8 @@ class _Division(Elementwise):
         _, y = operands
         tx, ty = tangents
         first = None if tx is None else expand_like(over(tx, y), out)
-        second = None if ty is None else expand_like(times(ty, neg(div(out, y))), out)
+        slope = mul(out, out) if is_one(operands[0]) else div(out, y)
+        second = None if ty is None else expand_like(times(ty, neg(slope)), out)
         return accumulate(first, second)
 
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:

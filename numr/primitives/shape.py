@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from numr.dtypes import DType
-from numr.ir.dims import Shape
+from numr.ir.dims import Shape, unify
 from numr.ir.node import Node
 from numr.ir.primitive import Primitive, Sample
 from numr.primitives.elementwise import zero_like_scalar
@@ -104,6 +104,10 @@ class _Reshape(_Linear):
     """The elements in row-major order under another shape of as many elements."""
 
     def infer(self, x: Node, *, shape: Shape) -> tuple[Shape, DType]:
+        if 0 not in shape:
+            for left, right in reshape_groups(x.shape, shape):
+                if len(left) == len(right) == 1:
+                    unify(x.shape[left[0]], shape[right[0]])
         return shape, x.dtype
 
     def reference(self, x: Any, *, shape: Shape) -> Any:

@@ -125,9 +125,14 @@ IOTA = _Iota("iota")
 SIZE_OF = _SizeOf("size_of")
 
 
-def param(shape: Shape, dtype: DType, trace: Trace) -> Node:
+def param(shape: Shape, dtype: DType, trace: Trace | None) -> Node:
     """A fresh placeholder; every axis gets a Size of its own."""
     return Node(PARAM, (), {"serial": next(_serial)}, fresh_shape(shape), dtype, trace)
+
+
+def param_like(x: Node, trace: Trace | None = None) -> Node:
+    """A placeholder for values of x's type, with x's own Sizes: its lengths are known to be equal."""
+    return Node(PARAM, (), {"serial": next(_serial)}, x.shape, x.dtype, trace)
 
 
 def leaf(value: Any, dtype: DType | None = None) -> Node:
