@@ -70,6 +70,7 @@ class Expander:
         self._slots: dict[tuple[Any, ...], int] = {}
         self._memo: dict[tuple[Any, ...], Expr] = {}
         self.true = builder.const(True, bool_)
+        self.guard: Expr | None = None  # under what condition the current element is wanted at all
         self._zero = builder.const(0, builder.size(0).dtype)
 
     # -- roots -----------------------------------------------------------------------------------
@@ -100,16 +101,21 @@ class Expander:
 
     def _expand(self, node: Node, index: Index) -> Expr:
         # The loop order matters to nested reductions only through their legality, not their value.
-        key = (node, index)
+        outer = self.guard
+        if outer is not None and self._within_bounds(node, index):
+            self.guard = None
+        key = (node, index, self.guard)
         found = self._memo.get(key)
         if found is None:
             self.visits.setdefault(node, set()).add(index)
             found = self._memo[key] = node.prim.element(self, node, index)  # type: ignore[attr-defined]
+        self.guard = outer
         return found
 
     def _load(self, node: Node, index: Index) -> Expr:
         # A reshape of a stored array is the same memory under another shape, and axes of length 1 do
         # not matter: loads that differ in no more are one operand.
+        guard = None if self.guard is None or self._within_bounds(node, index) else self.guard
         index = tuple(e for e, n in zip(index, node.shape, strict=True) if n != 1)
         key = (self.base(node), tuple(self.extent(n) for n in node.shape if n != 1))
         slot = self._slots.get(key)
@@ -117,7 +123,14 @@ class Expander:
             slot = self._slots[key] = len(self.operands)
             self.operands.append(Operand(node.dtype, key[1]))
             self.sources.append(key[0])
-        return self.builder.load(slot, index, node.dtype)
+        return self.builder.load(slot, index, node.dtype, guard)
+
+    def _within_bounds(self, node: Node, index: Index) -> bool:
+        """Whether an index is in range by construction, so that no guard is needed."""
+        return all(
+            n == 1 or (e.kind == "axis" and e.data.extent == self.extent(n))
+            for e, n in zip(index, node.shape, strict=True)
+        )
 
     def length(self, n: int) -> Expr:
         return self.builder.size(self.extent(n))
@@ -207,7 +220,15 @@ class Expander:
         return self.both(inside, self.builder.op(S.eq, remainder, self._zero))
 
     def choose(self, condition: Expr, yes: Callable[[], Expr], no: Callable[[], Expr]) -> Expr:
-        return self.builder.op(S.select, condition, yes(), no())
+        """A choice in which the side not taken may lie outside its array: its loads are guarded."""
+        outer = self.guard
+        self.guard = condition if outer is None else self.both(outer, condition)
+        first = yes()
+        otherwise = self.builder.op(S.invert, condition)
+        self.guard = otherwise if outer is None else self.both(outer, otherwise)
+        second = no()
+        self.guard = outer
+        return self.builder.op(S.select, condition, first, second)
 
     def clamp(self, index: Expr, length: int) -> Expr:
         """An index of any integer dtype moved into its axis."""

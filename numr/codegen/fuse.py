@@ -277,13 +277,15 @@ class _Fuser:
         for root in sorted(group, key=lambda n: (-n.rank, n.number)):
             axes = expander.output_axes(root)
             expr = expander.root(root, axes)
-            outputs.append((root, self._output(expander, root, expr, axes)))
+            outputs.append((root, self._output(expander, root, expr, axes, len(outputs))))
         region = Region(tuple(expander.operands), tuple(o for _, o in outputs))
         return RegionStep(region, expander.sources, [r for r, _ in outputs]), expander
 
-    def _output(self, expander: Expander, root: Node, expr: Expr, axes: tuple[Axis, ...]) -> Output:
+    def _output(
+        self, expander: Expander, root: Node, expr: Expr, axes: tuple[Axis, ...], slot: int
+    ) -> Output:
         shape = tuple(self.extent(n) for n in root.shape)
-        return Output(expr, expander.output_index(root, axes), axes, shape, root.dtype)
+        return Output(expr, expander.output_index(root, axes), axes, shape, root.dtype, slot)
 
     def _other_step(self, node: Node) -> Step:
         if node.prim.lowering == "scatter":
@@ -305,7 +307,7 @@ class _Fuser:
         expr = expander.element(updates, place)
         shape = tuple(self.extent(n) for n in node.shape)
         mode = node.params["mode"]
-        output = Output(expr, (*at, *place[lead:]), axes, shape, node.dtype, "replace" if mode == "set" else mode)
+        output = Output(expr, (*at, *place[lead:]), axes, shape, node.dtype, 0, "replace" if mode == "set" else mode)
         region = Region(tuple(expander.operands), (output,))
         return RegionStep(region, expander.sources, [node], initial=x)
 

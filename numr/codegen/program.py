@@ -15,9 +15,9 @@ from numr import config
 from numr.codegen import target
 from numr.codegen.fuse import UNROLL, Fused, LibraryStep, RegionStep, fuse
 from numr.codegen.heuristics import choose
-from numr.codegen.lower import lower
+from numr.codegen.lower import lower, product
 from numr.dtypes import DType
-from numr.ir.dims import Dim, Extent
+from numr.ir.dims import Extent
 from numr.ir.node import Node
 from numr.ir.text import Canonical
 from numr.primitives.source import CONST, constant_value
@@ -225,15 +225,11 @@ class _Assembler:
 # -- binding ---------------------------------------------------------------------------------------
 
 
-def value_of(extent: Extent, sizes: Sequence[int]) -> int:
-    return sizes[extent.index] if isinstance(extent, Dim) else extent
-
-
 def bind(program: Program, sizes: Sequence[int], count: int, backend: Any) -> Run:
     """The program as a Python function of the input buffers, for one set of sizes."""
 
     def lengths(extents: Sequence[Extent]) -> tuple[int, ...]:
-        return tuple(value_of(e, sizes) for e in extents)
+        return tuple(product((e,), sizes) for e in extents)
 
     space: dict[str, Any] = {}
     lines = [f"def run({', '.join(f'b{k}' for k in range(count))}):"]
@@ -270,7 +266,7 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: Any) -> Ru
             points, work = step.stage.points(sizes), step.stage.work(sizes)
             if points > 0:
                 built = program.built[step.kernel]
-                run = backend.launcher(built, len(step.slots), lengths(step.sizes), points, work)
+                run = backend.launcher(built, len(step.slots), step.stage.size_values(sizes), points, work)
                 lines.append(f"    {name('kernel', run)}({', '.join(f'b{s}' for s in step.slots)})")
         else:
             call = backend.library[step.key]

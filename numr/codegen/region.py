@@ -39,7 +39,9 @@ class Expr:
     axis    Axis                      ()                        int64
     size    Dim                       ()                        int64: the value of the Dim
     load    operand number            one index Expr per dim    the operand's
+    guarded operand number            the same, and a condition  the operand's; 0 where it fails, unread
     op      ScalarOp                  operands                  per the scalar table
+    bitcast None                      (x,)                      the target, of equal width
     cast    None                      (x,)                      the target
     reduce  (Monoid, (Axis, ...))     (body,)                   the body's (its accumulator's too)
     """
@@ -98,7 +100,9 @@ class ExprBuilder:
             return self._make("size", dim, (), int64)
         return self.const(dim, int64)
 
-    def load(self, operand: int, index: tuple[Expr, ...], dtype: DType) -> Expr:
+    def load(self, operand: int, index: tuple[Expr, ...], dtype: DType, guard: Expr | None = None) -> Expr:
+        if guard is not None:
+            return self._make("guarded", operand, (*index, guard), dtype)
         return self._make("load", operand, index, dtype)
 
     def op(self, op: ScalarOp, *args: Expr) -> Expr:
@@ -107,6 +111,9 @@ class ExprBuilder:
 
     def cast(self, x: Expr, dtype: DType) -> Expr:
         return x if x.dtype is dtype else self._make("cast", None, (x,), dtype)
+
+    def bitcast(self, x: Expr, dtype: DType) -> Expr:
+        return self._make("bitcast", None, (x,), dtype)
 
     def reduce(self, monoid: Monoid, axes: tuple[Axis, ...], body: Expr) -> Expr:
         return self._make("reduce", (monoid, axes), (body,), body.dtype, bound=axes)
@@ -127,6 +134,7 @@ class Output:
     mode "set": every element of the buffer is written exactly once. mode "add": the buffer is given
     with its initial contents and the expression is added at `index`, which may repeat (a scatter);
     also "mul", "max", "min" and "replace" (the last write in index order wins).
+    `slot` is the buffer's number among the region's results (several outputs may share one).
     `axes` are the output axes this output iterates (a reduction output has fewer than its siblings).
     """
 
@@ -135,6 +143,7 @@ class Output:
     axes: tuple[Axis, ...]
     shape: tuple[Extent, ...]
     dtype: DType
+    slot: int
     mode: str = "set"
 
 

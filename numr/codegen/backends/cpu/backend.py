@@ -10,8 +10,10 @@ import numpy as np
 
 from numr.codegen import kernels as kernel_store
 from numr.codegen.backends.cpu.library import LIBRARY
+from numr.codegen.backends.cpu.print import parameters, source
 from numr.codegen.target import Capabilities
 from numr.dtypes import DType
+from numr.runtime.allocator import allocator
 
 # Below this many additions' worth of work a second thread costs more than it saves.
 _PARALLEL_WORK = 200_000
@@ -36,7 +38,7 @@ class Cpu:
 
         def compile_one(k: int) -> bytes:
             kernel = kernels[k]
-            return compile_kernel(kernel.source(), kernel.entry, kernel.params, fast_math)
+            return compile_kernel(source(kernel), kernel.entry, parameters(kernel), fast_math)
 
         def load(k: int, artifact: bytes) -> int:
             return objects.load(artifact, packed_name(kernels[k].entry))
@@ -59,7 +61,7 @@ class Cpu:
         return np.empty(shape, dtype.dtype)
 
     def allocator(self, shape: tuple[int, ...], dtype: DType) -> Callable[[], Any]:
-        return functools.partial(np.empty, shape, dtype.dtype)
+        return allocator(shape, dtype.dtype)
 
     def filled(self, shape: tuple[int, ...], dtype: DType, value: Any) -> Callable[[], Any]:
         return functools.partial(np.full, shape, value, dtype.dtype)
@@ -82,12 +84,12 @@ class Cpu:
         return make_guard([(dtype.dtype, tuple(map(int, shape))) for dtype, shape in specs])
 
     def source(self, kernel: Any) -> str:
-        return str(kernel.source())
+        return source(kernel)
 
     def assembly(self, kernel: Any, fast_math: bool) -> str:
         from numr.codegen.backends.cpu.compile import assembly
 
-        return assembly(kernel.source(), kernel.entry, kernel.params, fast_math)
+        return assembly(source(kernel), kernel.entry, parameters(kernel), fast_math)
 
 
 BACKEND = Cpu()

@@ -1,0 +1,75 @@
+"""Choose a Schedule from a Region's structure and coarse sizes; never from exact ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from numr.codegen.prepare import UNROLL_EXTENT, reachable, roots_of
+from numr.codegen.region import Axis, Expr, Region
+from numr.codegen.schedule import Schedule
+from numr.ir.dims import Dim
+
+# A full reduction of more elements than this is worth splitting into blocks with partial results.
+TWO_STAGES = 16384
+BLOCK_OF_ELEMENTS = 8192
+BLOCK_OF_ROWS = 32
+# Columns one grid point accumulates: their accumulators stay in the first cache.
+BLOCK_OF_COLUMNS = 256
+
+
+def _looped(axis: Axis) -> bool:
+    return isinstance(axis.extent, Dim) or axis.extent > UNROLL_EXTENT
+
+
+def choose(region: Region, hints: Mapping[Dim, int], capabilities: Any) -> Schedule:
+    """The schedule of a region. `hints` gives each symbol a representative size."""
+    if any(o.mode != "set" for o in region.outputs):
+        return Schedule("scatter")
+    reductions = [e for e in reachable(roots_of(region)) if e.kind == "reduce"]
+    if not reductions:
+        return Schedule("points")
+    looped = [r for r in reductions if any(map(_looped, r.data[1]))]
+    if not looped:
+        return Schedule("points", reduces=True)
+    if not any(_looped(a) for o in region.outputs for a in o.axes):
+        return _full(looped, hints)
+    if _columnwise(region, looped):
+        return Schedule("columns", reduces=True, block=BLOCK_OF_COLUMNS)
+    return Schedule("rows", reduces=True)
+
+
+def _full(reductions: list[Expr], hints: Mapping[Dim, int]) -> Schedule:
+    outer = [r for r in reductions if not any(map(_looped, r.free))]
+    count = 1
+    axes = [a for a in outer[0].data[1] if _looped(a)]
+    for axis in axes:
+        count *= hints.get(axis.extent, 1) if isinstance(axis.extent, Dim) else axis.extent
+    same = all([a for a in r.data[1] if _looped(a)] == axes for r in outer)
+    flat = not any(r.kind == "reduce" for o in outer for r in reachable(o.args) if r is not o and r in outer)
+    if count <= TWO_STAGES or not same or not flat:
+        return Schedule("full", reduces=True)
+    return Schedule("blocks", reduces=True, block=BLOCK_OF_ELEMENTS if len(axes) == 1 else BLOCK_OF_ROWS)
+
+
+def _columnwise(region: Region, reductions: list[Expr]) -> bool:
+    """Whether memory runs along a kept axis while the reduced one strides over it."""
+    axes = {tuple(a for a in o.axes if _looped(a)) for o in region.outputs}
+    if len(axes) != 1 or len({r.data[1] for r in reductions}) != 1:
+        return False
+    if any(s in reductions for r in reductions for s in reachable(r.args)):
+        return False
+    along = across = 0
+    for r in reductions:
+        for load in reachable(r.args):
+            if load.kind != "load" or len(load.args) < 2:
+                continue
+            reduced = [k for k, e in enumerate(load.args) if not e.free.isdisjoint(r.data[1])]
+            if not reduced:
+                continue
+            last = load.args[-1]
+            if last.kind == "axis" and _looped(last.data) and last.data not in r.data[1]:
+                across += 1
+            elif any(map(_looped, last.free)):
+                along += 1
+    return across > along

@@ -1,0 +1,191 @@
+"""Kernel IR: one kernel as typed three-address statements in loops, and its canonical text.
+
+A kernel runs the points [lo, hi) of its grid, so that a runtime may split it over threads as it likes.
+Its parameters are the range, then buffers (flat, row-major), then sizes. Nothing in it depends on a
+size, except literals. Equal text means equal kernels: names are given in order of first use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from numr.dtypes import DType
+
+
+@dataclass(frozen=True, slots=True)
+class Literal:
+    """A typed constant."""
+
+    value: Any
+    dtype: DType
+
+    def __str__(self) -> str:
+        kind = self.dtype.kind
+        if kind == "f":
+            value = float(self.value)
+            body = "nan" if math.isnan(value) else value.hex()
+        else:
+            body = str(int(self.value))
+        return f"{self.dtype.short}:{body}"
+
+
+@dataclass(frozen=True, slots=True)
+class Var:
+    """A local, a loop variable or a size parameter, by name."""
+
+    name: str
+    dtype: DType
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Value = Var | Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Let:
+    """var = op(args): a scalar operation by name, `cast`, or `load` with args (index,) of `buffer`."""
+
+    var: Var
+    op: str
+    args: tuple[Value, ...]
+    buffer: str = ""
+
+    def __str__(self) -> str:
+        inner = ", ".join(map(str, self.args))
+        head = f"{self.buffer}[{inner}]" if self.op == "load" else f"{self.op}({inner})"
+        return f"{self.var}:{self.var.dtype.short} = {head}"
+
+
+@dataclass(frozen=True, slots=True)
+class Declare:
+    """A mutable accumulator and its first value."""
+
+    var: Var
+    value: Value
+
+    def __str__(self) -> str:
+        return f"mutable {self.var}:{self.var.dtype.short} = {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Accumulate:
+    """One step of a reduction; `free` allows the target to reorder the steps of its loop."""
+
+    var: Var
+    monoid: str
+    value: Value
+    free: bool
+
+    def __str__(self) -> str:
+        return f"{self.var} {self.monoid}={'*' if self.free else ''} {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """buffer[index] = value, or combined with what is there by `mode`."""
+
+    buffer: str
+    index: Value
+    value: Value
+    mode: str = "set"
+
+    def __str__(self) -> str:
+        return f"{self.buffer}[{self.index}] {'' if self.mode == 'set' else self.mode}= {self.value}"
+
+
+@dataclass(slots=True)
+class For:
+    """A loop over [lo, hi). The grid's loop runs over the kernel's range."""
+
+    var: Var
+    lo: Value
+    hi: Value
+    body: list[Statement] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"for {self.var} in {self.lo}..{self.hi}"
+
+
+Statement = Let | Declare | Accumulate | Store | For
+
+
+@dataclass(frozen=True, slots=True)
+class Buffer:
+    """A buffer parameter."""
+
+    name: str
+    dtype: DType
+    written: bool
+
+
+@dataclass(slots=True)
+class Kernel:
+    """A whole kernel: parameters and statements."""
+
+    buffers: tuple[Buffer, ...]
+    sizes: tuple[str, ...]
+    body: list[Statement]
+
+    def text(self) -> str:
+        """Canonical text: the kernel's identity."""
+        heads = [f"{b.name}:{'out ' if b.written else ''}{b.dtype.short}" for b in self.buffers]
+        return "\n".join([f"kernel({', '.join([*heads, *self.sizes])})", *_render(self.body, 1)])
+
+    @property
+    def entry(self) -> str:
+        """The name of the compiled function: content-addressed, so that no two kernels share one."""
+        return "numr_k_" + hashlib.sha256(self.text().encode()).hexdigest()[:20]
+
+
+def _render(body: list[Statement], depth: int) -> Iterator[str]:
+    for statement in body:
+        yield "  " * depth + str(statement)
+        if isinstance(statement, For):
+            yield from _render(statement.body, depth + 1)
+
+
+class InvalidKernel(Exception):
+    """A kernel that breaks the IR's rules: a defect of lowering, never of the user's program."""
+
+
+def verify(kernel: Kernel) -> None:
+    """Check that every name is defined once before use, and only written buffers are stored to."""
+    writable = {b.name for b in kernel.buffers if b.written}
+    readable = {b.name for b in kernel.buffers}
+    _verify(kernel.body, {"lo", "hi", *kernel.sizes}, writable, readable)
+
+
+def _verify(body: list[Statement], known: set[str], writable: set[str], readable: set[str]) -> None:
+    known = set(known)
+
+    def use(*values: Value) -> None:
+        for value in values:
+            if isinstance(value, Var) and value.name not in known:
+                raise InvalidKernel(f"{value} is used before it is defined")
+
+    for statement in body:
+        if isinstance(statement, Let):
+            use(*statement.args)
+            if statement.op == "load" and statement.buffer not in readable:
+                raise InvalidKernel(f"{statement.buffer} is no buffer")
+            known.add(statement.var.name)
+        elif isinstance(statement, Declare):
+            use(statement.value)
+            known.add(statement.var.name)
+        elif isinstance(statement, Accumulate):
+            use(statement.var, statement.value)
+            if statement.var.dtype is not statement.value.dtype:
+                raise InvalidKernel(f"{statement}: accumulator and value differ in dtype")
+        elif isinstance(statement, Store):
+            use(statement.index, statement.value)
+            if statement.buffer not in writable:
+                raise InvalidKernel(f"{statement.buffer} is not writable")
+        else:
+            use(statement.lo, statement.hi)
+            _verify(statement.body, known | {statement.var.name}, writable, readable)

@@ -1,0 +1,307 @@
+"""Region x Schedule -> Kernels: place every expression in the outermost loop that binds its axes.
+
+Each distinct expression is computed once per iteration of that loop, so hoisting and common
+subexpressions need no pass of their own. Reductions at one place over the same axes that do not
+depend on each other share a loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from numr.codegen.kernel import (
+    Accumulate,
+    Buffer,
+    Declare,
+    For,
+    Kernel,
+    Let,
+    Literal,
+    Statement,
+    Store,
+    Value,
+    Var,
+    verify,
+)
+from numr.codegen.decompose import decompose
+from numr.codegen.prepare import factors, reachable, roots_of, share_squares, transform, unroll, with_roots
+from numr.codegen.region import Axis, Expr, ExprBuilder, Output, Region
+from numr.codegen.schedule import Schedule
+from numr.dtypes import DType, int64
+from numr.ir import scalar as S
+from numr.ir.dims import Dim
+from numr.primitives.source import highest, lowest
+
+Factors = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Temporary:
+    """A buffer that lives between the stages of one region."""
+
+    shape: tuple[Any, ...]
+    dtype: DType
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """One kernel and what to call it with.
+
+    `buffers` are ("in" | "out" | "temp", number); each of `sizes` is a product of Dims and literals;
+    the grid has product(`grid`) points, or ceil(product / `block`); `weight` is the work of a region's
+    point in additions, and `volume` the lengths of all loops.
+    """
+
+    kernel: Kernel
+    buffers: tuple[tuple[str, int], ...]
+    sizes: tuple[Factors, ...]
+    grid: Factors
+    block: int
+    volume: Factors
+    weight: int
+
+    def points(self, sizes: Sequence[int]) -> int:
+        """Grid points for given sizes."""
+        return -(-product(self.grid, sizes) // self.block)
+
+    def work(self, sizes: Sequence[int]) -> int:
+        """An estimate of the work in additions."""
+        return product(self.volume, sizes) * self.weight
+
+    def size_values(self, sizes: Sequence[int]) -> tuple[int, ...]:
+        return tuple(product(f, sizes) for f in self.sizes)
+
+
+@dataclass(slots=True)
+class Lowered:
+    """The kernels of a region in order, and the buffers between them."""
+
+    stages: list[Stage] = field(default_factory=list)
+    temporaries: list[Temporary] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """A factor: how many blocks of `block` a product of lengths makes."""
+
+    terms: Factors
+    block: int
+
+
+def product(terms: Factors, sizes: Sequence[int]) -> int:
+    """The value of a product of lengths for given sizes."""
+    result = 1
+    for term in terms:
+        if isinstance(term, Dim):
+            result *= sizes[term.index]
+        elif isinstance(term, Blocks):
+            result *= -(-product(term.terms, sizes) // term.block)
+        else:
+            result *= term
+    return result
+
+
+def identity(monoid: str, dtype: DType) -> Literal:
+    """What a reduction starts from."""
+    if monoid in ("and", "or"):
+        return Literal(monoid == "and", dtype)
+    if monoid in ("add", "mul"):
+        return Literal(1 if monoid == "mul" else 0, dtype)
+    return Literal(lowest(dtype) if monoid == "max" else highest(dtype), dtype)
+
+
+@dataclass(slots=True)
+class _Scope:
+    """An open loop (or the kernel's body): the axes bound so far and the values computed in it."""
+
+    bound: frozenset[Axis]
+    body: list[Statement]
+    known: dict[Expr, Value] = field(default_factory=dict)
+    loop: For | None = None
+
+
+class Emitter:
+    """Writes the statements of one kernel."""
+
+    def __init__(self, builder: ExprBuilder, region: Region) -> None:
+        self.builder = builder
+        self.region = region
+        self.sizes: dict[Factors, Var] = {}
+        self.count = 0
+        self.scopes = [_Scope(frozenset(), [])]
+        self.variables: dict[Axis, list[Var]] = {}
+        self.buffers = {k: f"a{k}" for k in range(len(region.operands))}
+        self.cached: dict[Expr, tuple[str, tuple[Expr, ...], tuple[Any, ...]]] = {}
+        self.groups: dict[Expr, list[Expr]] = {}
+        self.keep: dict[Expr, tuple[str, tuple[Expr, ...], tuple[Any, ...]]] = {}
+
+    # -- names -----------------------------------------------------------------------------------
+
+    def fresh(self, dtype: DType) -> Var:
+        self.count += 1
+        return Var(f"v{self.count}", dtype)
+
+    def size(self, extent: Any) -> Value:
+        """A product of lengths as a value: a literal, or a size parameter."""
+        terms = [f for f in factors(extent)]
+        if all(isinstance(t, int) for t in terms):
+            return Literal(product(tuple(terms), ()), int64)
+        key = tuple(t for t in terms if t != 1)
+        if key not in self.sizes:
+            self.sizes[key] = Var(f"s{len(self.sizes)}", int64)
+        return self.sizes[key]
+
+    # -- loops -----------------------------------------------------------------------------------
+
+    def open(self, axis: Axis, lo: Value, hi: Value) -> None:
+        outer = self.scopes[-1]
+        self.count += 1
+        loop = For(Var(f"i{self.count}", int64), lo, hi)
+        self.variables.setdefault(axis, []).append(loop.var)
+        self.scopes.append(_Scope(outer.bound | {axis}, loop.body, {}, loop))
+
+    def close(self, axis: Axis) -> None:
+        scope = self.scopes.pop()
+        self.variables[axis].pop()
+        assert scope.loop is not None
+        self.scopes[-1].body.append(scope.loop)
+
+    def statement(self, statement: Statement) -> None:
+        self.scopes[-1].body.append(statement)
+
+    # -- expressions -----------------------------------------------------------------------------
+
+    def _home(self, expr: Expr) -> int:
+        """The outermost open scope where the expression can be computed."""
+        for k, scope in enumerate(self.scopes):
+            if expr.free <= scope.bound:
+                return k
+        raise AssertionError(f"{expr} uses axes that no open loop binds")
+
+    def value(self, expr: Expr) -> Value:
+        if expr.kind == "const":
+            return Literal(expr.data, expr.dtype)
+        if expr.kind == "axis":
+            return self.variables[expr.data][-1]
+        if expr.kind == "size":
+            return self.size(expr.data)
+        home = self._home(expr)
+        found = self.scopes[home].known.get(expr)
+        if found is not None:
+            return found
+        inner, self.scopes = self.scopes[home + 1 :], self.scopes[: home + 1]
+        result = self._emit(expr)
+        if expr in self.keep:
+            buffer, index, shape = self.cached[expr] = self.keep.pop(expr)
+            self.statement(Store(buffer, self.linear(index, shape), result))
+        self.scopes[home].known[expr] = result
+        self.scopes = self.scopes + inner
+        return result
+
+    def _emit(self, expr: Expr) -> Value:
+        if expr in self.cached:
+            buffer, index, shape = self.cached[expr]
+            return self.let("load", (self.linear(index, shape),), expr.dtype, buffer)
+        if expr.kind == "reduce":
+            self._reduce(self.groups.get(expr, [expr]))
+            return self.scopes[-1].known[expr]
+        if expr.kind == "load":
+            shape = self.region.operands[expr.data].shape
+            return self.let("load", (self.linear(expr.args, shape),), expr.dtype, self.buffers[expr.data])
+        if expr.kind == "guarded":
+            shape = self.region.operands[expr.data].shape
+            condition = self.value(expr.args[-1])
+            index = self.linear(expr.args[:-1], shape)
+            return self.let("guarded_load", (condition, index), expr.dtype, self.buffers[expr.data])
+        args = tuple(self.value(a) for a in expr.args)
+        if expr.kind in ("cast", "bitcast"):
+            return self.let(expr.kind, args, expr.dtype)
+        return self.let(expr.data.name, args, expr.dtype)
+
+    def let(self, op: str, args: tuple[Value, ...], dtype: DType, buffer: str = "") -> Var:
+        var = self.fresh(dtype)
+        self.statement(Let(var, op, args, buffer))
+        return var
+
+    def linear(self, index: Sequence[Expr], shape: Sequence[Any]) -> Value:
+        """The flat position of an index, written so that outer terms are computed in outer loops."""
+        b = self.builder
+        total: Expr | None = None
+        for k, e in enumerate(index):
+            if e.kind == "const" and e.data == 0:
+                continue
+            stride: list[Any] = [f for extent in shape[k + 1 :] for f in factors(extent)]
+            term = e
+            if any(f != 1 for f in stride):
+                literal = all(isinstance(f, int) for f in stride)
+                step = b.const(product(tuple(stride), ()), int64) if literal else b._make("size", tuple(f for f in stride if f != 1), (), int64)
+                term = b.op(S.mul, e, step)
+            total = term if total is None else b.op(S.add, total, term)
+        return self.value(total) if total is not None else Literal(0, int64)
+
+    # -- reductions ------------------------------------------------------------------------------
+
+    def _reduce(self, group: Sequence[Expr]) -> None:
+        """Reductions over the same axes in one loop nest."""
+        axes: tuple[Axis, ...] = group[0].data[1]
+        accumulators = []
+        for r in group:
+            var = self.fresh(r.dtype)
+            self.statement(Declare(var, identity(r.data[0], r.dtype)))
+            accumulators.append(var)
+        for axis in axes:
+            self.open(axis, Literal(0, int64), self.size(axis.extent))
+        self.accumulate(group, accumulators)
+        for axis in reversed(axes):
+            self.close(axis)
+        for r, var in zip(group, accumulators, strict=True):
+            self.scopes[-1].known[r] = var
+
+    def accumulate(self, group: Sequence[Expr], accumulators: Sequence[Var]) -> None:
+        for r, var in zip(group, accumulators, strict=True):
+            self.statement(Accumulate(var, r.data[0], self.value(r.args[0]), r.dtype.kind == "f"))
+
+    def plan_reductions(self, roots: Sequence[Expr]) -> None:
+        """Which reductions share a loop: same axes, same place, none built on another."""
+        levels: dict[Expr, int] = {}
+        table: dict[Any, list[Expr]] = {}
+        for expr in reachable(roots):
+            below = max((levels[a] for a in expr.args), default=0)
+            levels[expr] = below
+            if expr.kind == "reduce":
+                levels[expr] = below + 1
+                table.setdefault((expr.data[1], expr.free, below), []).append(expr)
+        for members in table.values():
+            for member in members:
+                self.groups[member] = members
+
+    # -- results ---------------------------------------------------------------------------------
+
+    def store(self, output: Output, buffer: str, value: Value | None = None) -> None:
+        value = self.value(output.expr) if value is None else value
+        index = self.linear(output.index, output.shape)
+        self.statement(Store(buffer, index, value, output.mode))
+
+
+def lower(region: Region, schedule: Schedule) -> Lowered:
+    """Kernels that compute a region as its schedule says."""
+    builder = ExprBuilder()
+    # A builder of our own: numbering then depends on the region alone, and so does the kernel's text.
+    region = with_roots(region, transform(roots_of(region), lambda e, args: _import(builder, e, args)))
+    if schedule.reduces:
+        region = share_squares(builder, unroll(builder, region))
+    region = decompose(builder, region)
+    from numr.codegen.strategies import STRATEGIES
+
+    lowered = STRATEGIES[schedule.kind](builder, region, schedule)
+    for stage in lowered.stages:
+        verify(stage.kernel)
+    return lowered
+
+
+def _import(builder: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
+    bound = expr.data[1] if expr.kind == "reduce" else ()
+    return builder._make(expr.kind, expr.data, args, expr.dtype, bound)
+

@@ -1,0 +1,20 @@
+"""Schedule: how a Region is to be computed. Data, chosen by `heuristics`, obeyed by `strategies`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """How to compute a region.
+
+    Attributes:
+        kind: which strategy: points, rows, columns, full, blocks, scatter.
+        reduces: whether the region has reductions (literal axes are then unrolled).
+        block: elements of the blocked axis one grid point handles (columns, blocks).
+    """
+
+    kind: str
+    reduces: bool = False
+    block: int = 1

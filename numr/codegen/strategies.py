@@ -1,0 +1,326 @@
+"""The ways to compute a Region: each strategy turns one kind of Schedule into kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from numr.codegen.kernel import Accumulate, Buffer, Declare, Kernel, Literal, Store, Var
+from numr.codegen.lower import Blocks, Emitter, Lowered, Stage, Temporary, identity
+from numr.codegen.prepare import collapse, factors, reachable
+from numr.codegen.region import Axis, Expr, ExprBuilder, Output, Region
+from numr.codegen.schedule import Schedule
+from numr.dtypes import int64
+
+LO, HI = Var("lo", int64), Var("hi", int64)
+ZERO = Literal(0, int64)
+
+# A value of at least this cost, needed by several loops over a row, is kept rather than recomputed.
+KEEP_COST = 10
+
+
+def _finish(
+    emitter: Emitter, region: Region, outputs: Sequence[tuple[str, int, Any]], grid: Any, block: int, volume: Any
+) -> Stage:
+    """The stage around what was emitted. `outputs` are (kind, number, dtype) in buffer order."""
+    count = len(region.operands)
+    buffers = [Buffer(f"a{k}", o.dtype, False) for k, o in enumerate(region.operands)]
+    buffers += [Buffer(f"a{count + k}", dtype, True) for k, (_, _, dtype) in enumerate(outputs)]
+    kernel = Kernel(tuple(buffers), tuple(v.name for v in emitter.sizes.values()), emitter.scopes[0].body)
+    places = [("in", k) for k in range(count)] + [(kind, number) for kind, number, _ in outputs]
+    weight = sum(_cost(e) for e in reachable([o.expr for o in region.outputs])) + 1
+    return Stage(kernel, tuple(places), tuple(emitter.sizes), grid, block, volume, weight)
+
+
+def _cost(expr: Expr) -> int:
+    return int(expr.data.cost) if expr.kind == "op" else 1
+
+
+def _volume(region: Region) -> tuple[Any, ...]:
+    """The lengths of all loops of the largest output, reductions included."""
+    axes: dict[Axis, None] = {}
+    for o in region.outputs:
+        axes.update(dict.fromkeys(o.axes))
+    for e in reachable([o.expr for o in region.outputs]):
+        if e.kind == "reduce":
+            axes.update(dict.fromkeys(e.data[1]))
+    return tuple(f for a in axes for f in factors(a.extent))
+
+
+def points(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
+    """Every output element by itself; contiguous axes become one loop."""
+    region, outer = _merged(builder, region)
+    emitter = Emitter(builder, region)
+    emitter.plan_reductions([o.expr for o in region.outputs])
+    _nest(emitter, region, outer)
+    grid = factors(outer[0].extent) if outer else (1,)
+    return Lowered([_finish(emitter, region, _outputs(region), grid, 1, _volume(region))])
+
+
+def _merged(builder: ExprBuilder, region: Region) -> tuple[Region, tuple[Axis, ...]]:
+    axes = max((o.axes for o in region.outputs), key=len)
+    if all(o.axes == axes for o in region.outputs):
+        return collapse(builder, region, axes)
+    return region, axes
+
+
+def _outputs(region: Region) -> list[tuple[str, int, Any]]:
+    """Distinct output buffers; unrolled outputs share theirs."""
+    found: dict[int, Any] = {}
+    for o in region.outputs:
+        found.setdefault(o.slot, o.dtype)
+    return [("out", slot, dtype) for slot, dtype in sorted(found.items())]
+
+
+def _buffer(region: Region, output: Output) -> str:
+    return f"a{len(region.operands) + output.slot}"
+
+
+def _nest(emitter: Emitter, region: Region, axes: Sequence[Axis]) -> None:
+    """Loops over axes, the first being the grid, with every output stored as far out as it can be."""
+    pending = list(region.outputs)
+    for depth in range(len(axes) + 1):
+        for o in [p for p in pending if set(p.axes) <= set(axes[:depth])]:
+            emitter.store(o, _buffer(region, o))
+            pending.remove(o)
+        if depth < len(axes):
+            lo, hi = (LO, HI) if depth == 0 else (ZERO, emitter.size(axes[depth].extent))
+            emitter.open(axes[depth], lo, hi)
+    for axis in reversed(axes):
+        emitter.close(axis)
+
+
+def rows(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
+    """One grid point per row: reductions of the row first, then loops over its elements."""
+    lowered = Lowered()
+    by_axis: dict[Axis, list[Output]] = {}
+    for o in region.outputs:
+        by_axis.setdefault(o.axes[0], []).append(o)
+    for axis, outputs in by_axis.items():
+        part = replace(region, outputs=tuple(outputs))
+        emitter = Emitter(builder, part)
+        exprs = [o.expr for o in outputs]
+        emitter.plan_reductions(exprs)
+        _keep_rows(emitter, part, axis)
+        emitter.open(axis, LO, HI)
+        row = frozenset((axis,))
+        for e in reachable(exprs):
+            # In order of creation, so that nothing a loop needs is still missing when it opens.
+            if e.kind == "reduce" and e.free <= row:
+                emitter.value(e)
+        for inner in dict.fromkeys(o.axes[1:] for o in outputs):
+            for a in inner:
+                emitter.open(a, ZERO, emitter.size(a.extent))
+            for o in outputs:
+                if o.axes[1:] == inner:
+                    emitter.store(o, _buffer(part, o))
+            for a in reversed(inner):
+                emitter.close(a)
+        emitter.close(axis)
+        lowered.stages.append(
+            _finish(emitter, part, _renumbered(part), factors(axis.extent), 1, _volume(part))
+        )
+    return lowered
+
+
+def _renumbered(region: Region) -> list[tuple[str, int, Any]]:
+    top = max(o.slot for o in region.outputs)
+    found = dict(_slots(region))
+    # Buffers are named by slot: keep the numbering dense by listing every slot up to the last.
+    return [("out", k, found.get(k, region.outputs[0].dtype)) for k in range(top + 1)]
+
+
+def _slots(region: Region) -> list[tuple[int, Any]]:
+    return [(o.slot, o.dtype) for o in region.outputs]
+
+
+def _keep_rows(emitter: Emitter, region: Region, row: Axis) -> None:
+    """Let expensive values of a row that several loops need be written once, into a result's own row."""
+    loops: list[set[Expr]] = []
+    members: dict[int, int] = {}
+    for e in reachable([o.expr for o in region.outputs]):
+        if e.kind == "reduce":
+            group = id(emitter.groups[e])
+            if group not in members:
+                members[group] = len(loops)
+                loops.append(set())
+            loops[members[group]] |= _own(e.args)
+    for inner in dict.fromkeys(o.axes for o in region.outputs):
+        loops.append(_own([o.expr for o in region.outputs if o.axes == inner]))
+    wide = [o for o in region.outputs if len(o.axes) > 1]
+    if len({o.axes for o in wide}) != 1:
+        return  # a later loop would find a row already overwritten
+    free = [o for o in wide if o.dtype.kind == "f"]
+    candidates = [
+        e
+        for e in sorted(set().union(*loops), key=lambda e: -e.number)
+        if e.kind == "op" and e.data.cost >= KEEP_COST and sum(e in loop for loop in loops) > 1
+    ]
+    for e in candidates:
+        home = next((o for o in free if e.free == frozenset(o.axes) and e.dtype is o.dtype), None)
+        if home is not None:
+            free.remove(home)
+            emitter.keep[e] = (_buffer(region, home), home.index, home.shape)
+
+
+def _own(roots: Sequence[Expr]) -> set[Expr]:
+    """Expressions of a loop's own body: those under roots, not inside further reductions."""
+    stack, seen = list(roots), set(roots)
+    while stack:
+        e = stack.pop()
+        if e.kind == "reduce":
+            continue
+        for a in e.args:
+            if a not in seen:
+                seen.add(a)
+                stack.append(a)
+    return seen
+
+
+def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
+    """Reductions along the axis that memory does not run along: accumulate whole runs, never stride."""
+    axes = region.outputs[0].axes
+    last, outer = axes[-1], axes[:-1]
+    emitter = Emitter(builder, region)
+    reductions = [e for e in reachable([o.expr for o in region.outputs]) if e.kind == "reduce"]
+    outputs = _outputs(region)
+    lowered = Lowered()
+    count = len(region.operands) + len(outputs)
+    shape = tuple(a.extent for a in axes)
+    places: list[str] = []
+    for r in reductions:
+        direct = next((o for o in region.outputs if o.expr is r), None)
+        if direct is not None:
+            places.append(_buffer(region, direct))
+        else:
+            places.append(f"a{count + len(lowered.temporaries)}")
+            lowered.temporaries.append(Temporary(shape, r.dtype))
+    index = tuple(builder.axis(a) for a in axes)
+    if outer:
+        grid, block = factors(outer[0].extent), 1
+        for k, a in enumerate(outer):
+            emitter.open(a, LO if k == 0 else ZERO, HI if k == 0 else emitter.size(a.extent))
+        lo, hi = ZERO, emitter.size(last.extent)
+    else:
+        grid, block = factors(last.extent), schedule.block
+        part = Axis("block", 1)
+        emitter.open(part, LO, HI)
+        width = Literal(block, int64)
+        lo = emitter.let("mul", (emitter.variables[part][-1], width), int64)
+        end = emitter.let("add", (lo, width), int64)
+        hi = emitter.let("minimum", (end, emitter.size(last.extent)), int64)
+    emitter.open(last, lo, hi)
+    for r, place in zip(reductions, places, strict=True):
+        emitter.statement(Store(place, emitter.linear(index, shape), identity(r.data[0], r.dtype)))
+    emitter.close(last)
+    for a in reductions[0].data[1]:
+        emitter.open(a, ZERO, emitter.size(a.extent))
+    emitter.open(last, lo, hi)
+    for r, place in zip(reductions, places, strict=True):
+        emitter.statement(Store(place, emitter.linear(index, shape), emitter.value(r.args[0]), r.data[0]))
+    emitter.close(last)
+    for a in reversed(reductions[0].data[1]):
+        emitter.close(a)
+    if any(o.expr not in reductions for o in region.outputs):
+        for r, place in zip(reductions, places, strict=True):
+            emitter.cached[r] = (place, index, shape)
+        emitter.open(last, lo, hi)
+        for o in region.outputs:
+            if o.expr not in reductions:
+                emitter.store(o, _buffer(region, o))
+        emitter.close(last)
+    for a in reversed(outer or (part,)):
+        emitter.close(a)
+    temps = [("temp", k, t.dtype) for k, t in enumerate(lowered.temporaries)]
+    lowered.stages.append(_finish(emitter, region, outputs + temps, grid, block, _volume(region)))
+    return lowered
+
+
+def full(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
+    """Scalars from whole arrays, in one pass by one thread."""
+    emitter = Emitter(builder, region)
+    emitter.plan_reductions([o.expr for o in region.outputs])
+    for o in region.outputs:
+        emitter.store(o, _buffer(region, o))
+    return Lowered([_finish(emitter, region, _outputs(region), (1,), 1, _volume(region))])
+
+
+def blocks(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
+    """Scalars from large arrays: partial results of fixed blocks, then one pass over those.
+
+    The tree of a sum is the same whatever the number of threads.
+    """
+    emitter = Emitter(builder, region)
+    exprs = [o.expr for o in region.outputs]
+    emitter.plan_reductions(exprs)
+    outer = [e for e in reachable(exprs) if e.kind == "reduce" and not e.free]
+    axes: tuple[Axis, ...] = outer[0].data[1]
+    first = axes[0]
+    count = Blocks(factors(first.extent), schedule.block)
+    temporaries = [Temporary((count,), r.dtype) for r in outer]
+    names = [f"a{len(region.operands) + k}" for k in range(len(outer))]
+
+    part = Axis("block", 1)
+    emitter.open(part, LO, HI)
+    here = emitter.variables[part][-1]
+    width = Literal(schedule.block, int64)
+    lo = emitter.let("mul", (here, width), int64)
+    end = emitter.let("add", (lo, width), int64)
+    hi = emitter.let("minimum", (end, emitter.size(first.extent)), int64)
+    accumulators = [emitter.fresh(r.dtype) for r in outer]
+    for r, var in zip(outer, accumulators, strict=True):
+        emitter.statement(Declare(var, identity(r.data[0], r.dtype)))
+    for a in axes:
+        emitter.open(a, lo if a is first else ZERO, hi if a is first else emitter.size(a.extent))
+    emitter.accumulate(outer, accumulators)
+    for a in reversed(axes):
+        emitter.close(a)
+    for name, var in zip(names, accumulators, strict=True):
+        emitter.statement(Store(name, here, var))
+    emitter.close(part)
+    temps = [("temp", k, t.dtype) for k, t in enumerate(temporaries)]
+    stage = _finish(emitter, region, temps, factors(first.extent), schedule.block, _volume(region))
+
+    second = Emitter(builder, region)
+    combined = [second.fresh(r.dtype) for r in outer]
+    base = len(region.operands) + len(_outputs(region))
+    for r, var in zip(outer, combined, strict=True):
+        second.statement(Declare(var, identity(r.data[0], r.dtype)))
+    line = Axis("partials", (count,))  # type: ignore[arg-type]
+    second.open(line, ZERO, second.size((count,)))
+    for k, (r, var) in enumerate(zip(outer, combined, strict=True)):
+        value = second.let("load", (second.variables[line][-1],), r.dtype, f"a{base + k}")
+        second.statement(Accumulate(var, r.data[0], value, r.dtype.kind == "f"))
+    second.close(line)
+    second.scopes[0].known.update(zip(outer, combined, strict=True))
+    for o in region.outputs:
+        second.store(o, _buffer(region, o))
+    last = _finish(second, region, _outputs(region) + temps, (1,), 1, (1,))
+    return Lowered([stage, last], temporaries)
+
+
+def scatter(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
+    """Updates one after another, in row-major order: deterministic, whatever indices repeat."""
+    emitter = Emitter(builder, region)
+    emitter.plan_reductions([o.expr for o in region.outputs])
+    (output,) = region.outputs
+    if output.mode == "replace":
+        output = replace(output, mode="set")
+    for a in output.axes:
+        emitter.open(a, ZERO, emitter.size(a.extent))
+    emitter.store(output, _buffer(region, output))
+    for a in reversed(output.axes):
+        emitter.close(a)
+    return Lowered([_finish(emitter, region, _outputs(region), (1,), 1, _volume(region))])
+
+
+Strategy = Callable[[ExprBuilder, Region, Schedule], Lowered]
+STRATEGIES: dict[str, Strategy] = {
+    "points": points,
+    "rows": rows,
+    "columns": columns,
+    "full": full,
+    "blocks": blocks,
+    "scatter": scatter,
+}
