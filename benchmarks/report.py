@@ -182,6 +182,16 @@ def heading(entries: Sequence[Mapping[str, Any]]) -> str:
     return f"{span}; {shown}; {versions(entries)}"
 
 
+def insert(document: Path, text: str) -> None:
+    """Puts `text` between a document's two marks, in place of what stands there."""
+    begin, end = "<!-- measured: begin -->", "<!-- measured: end -->"
+    before, found, rest = document.read_text().partition(begin)
+    _, closed, after = rest.partition(end)
+    if not (found and closed):
+        raise SystemExit(f"{document} has no {begin} ... {end}")
+    document.write_text(f"{before}{begin}\n{text.strip()}\n{end}{after}")
+
+
 def wrong_results(entries: Sequence[Mapping[str, Any]]) -> list[str]:
     """Every cell whose check against the oracle failed."""
     return [

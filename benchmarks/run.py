@@ -28,6 +28,7 @@ def arguments() -> argparse.Namespace:
         "--report", action="store_true", help="measure nothing, print what is stored"
     )
     parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
+    parser.add_argument("--into", type=Path, help="a document whose measured part to replace")
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of JSON and pictures")
     asked = parser.parse_args()
     asked.only = asked.only.split(",") if asked.only else names
@@ -88,6 +89,9 @@ def main() -> int:
     }
     print(report.heading(entries))
     print(report.table(entries, cases_of, asked.markdown))
+    if asked.into:
+        text = f"{report.heading(entries)}\n{report.table(entries, cases_of, markdown=True)}"
+        report.insert(asked.into, text)
     for threads in sorted({entry["threads"] for entry in entries}):
         path = asked.results / f"times-{threads}.png"
         of_count = [entry for entry in entries if entry["threads"] == threads]
