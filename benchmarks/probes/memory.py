@@ -1,8 +1,13 @@
-"""Peak memory of a chain of ten elementwise operations on 1e8 float32, beyond input and output."""
+"""Peak memory beyond inputs and outputs: ten elementwise operations on 1e8 float32, and N-body.
+
+The forces on 8000 bodies, as a gradient, need 512 MB for each 8000 x 8000 array that is formed.
+"""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import gc
 import importlib
 import json
 import math
@@ -16,11 +21,15 @@ import numpy as np
 
 from benchmarks import harness, peers
 from benchmarks.probes import Probe
+from benchmarks.worker import error_of
 from benchmarks.workload import Case, Target
+from benchmarks.workloads import nbody
 
 N = 100_000_000
+REPEAT = 2
 MIB = 2**20
-EXTRA, SECONDS = "peak beyond input and output", "time"
+BODIES = 8000
+EXTRA, SECONDS, FORCES = "ten operations, peak", "ten operations, time", "N-body n = 8000, peak"
 
 
 def chain(xp: Any) -> Callable[[Any], Any]:
@@ -109,8 +118,16 @@ def _status(field: str) -> int:
     raise RuntimeError(f"no {field} in the process's status")
 
 
-def child(peer: str, threads: int) -> dict[str, Any]:
-    """Compiles on a small array, computes once on the large one, reads the high-water mark."""
+def _peak_from_here() -> int:
+    """Forgets the high-water mark so far, where the system can; gives the memory in use now."""
+    gc.collect()
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+    return _status("VmRSS")
+
+
+def chain_child(peer: str, threads: int) -> dict[str, Any]:
+    """Compiles on small arrays, then computes once on the large one."""
     function, own = BUILDERS[peer](threads)
     random = np.random.default_rng(0)
     small = random.random(100_001, dtype=np.float32)
@@ -118,20 +135,28 @@ def child(peer: str, threads: int) -> dict[str, Any]:
     for size in (1000, small.size):
         got = peers.flatten(function(own(small[:size].copy())))[0]
     error = float(np.abs(got - want).max())
-    before = _status("VmRSS")
+    before = _peak_from_here()
     data = own(random.random(N, dtype=np.float32))
     begin = time.perf_counter()
     out = function(data)
     seconds = time.perf_counter() - begin
-    peak = _status("VmHWM")
+    extra = _status("VmHWM") - before - 2 * N * 4
     del out
-    version = getattr(importlib.import_module(peer), "__version__", "?")
-    return {
-        "extra": (peak - before - 2 * N * 4) / MIB,
-        "seconds": seconds,
-        "error": error,
-        "version": version,
-    }
+    return {EXTRA: extra / MIB, SECONDS: seconds, "error": error}
+
+
+def forces_child(peer: str, threads: int) -> dict[str, Any]:
+    """Computes the forces on a few bodies, then once on many."""
+    build = nbody.WORKLOAD.peers[peer]
+    few = nbody.inputs()
+    result = build(few, threads)["forces"]()
+    error = error_of(result, nbody.oracle(few)["forces"])
+    before = _peak_from_here()
+    build(nbody.inputs(BODIES), threads)["forces"]()
+    return {FORCES: (_status("VmHWM") - before) / MIB, "error": error}
+
+
+CHILDREN = {"chain": chain_child, "forces": forces_child}
 
 
 def measure(
@@ -140,34 +165,38 @@ def measure(
     python_of: Callable[[str], str],
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    cells: dict[str, dict[str, dict]] = {EXTRA: {}, SECONDS: {}}
+    cells: dict[str, dict[str, dict]] = {EXTRA: {}, SECONDS: {}, FORCES: {}}
     versions: dict[str, str] = {}
-    for peer in names:
-        progress(f"memory: {peer}")
-        samples: dict[str, list[float]] = {"extra": [], "seconds": []}
-        for _ in range(2):
-            with tempfile.TemporaryDirectory() as folder:
-                env = harness.environment(threads, Path(folder))
-                asked = ("--peer", peer, "--threads", str(threads))
-                answer = harness.run_child(__name__, asked, python_of(peer), env)
-            if answer.get("error", 0) > 1e-5:
-                answer = {"failed": f"wrong by {answer['error']:.1e}"}
-            if "failed" in answer:
-                cells[EXTRA][peer] = cells[SECONDS][peer] = answer
-                break
-            versions[peer] = answer["version"]
-            for key in samples:
-                samples[key].append(answer[key])
-        else:
-            cells[EXTRA][peer] = harness.summary(samples["extra"])
-            cells[SECONDS][peer] = harness.summary(samples["seconds"])
+    for child, figures in (("chain", (EXTRA, SECONDS)), ("forces", (FORCES,))):
+        for peer in names:
+            progress(f"memory, {child}: {peer}")
+            samples: dict[str, list[float]] = {figure: [] for figure in figures}
+            for _ in range(REPEAT):
+                with tempfile.TemporaryDirectory() as folder:
+                    env = harness.environment(threads, Path(folder))
+                    asked = ("--peer", peer, "--threads", str(threads), "--child", child)
+                    answer = harness.run_child(__name__, asked, python_of(peer), env)
+                if not answer.get("error", 0) <= 1e-5:
+                    answer = {"failed": f"wrong by {answer['error']:.1e}"}
+                if "failed" in answer:
+                    break
+                versions[peer] = answer["version"]
+                for figure in figures:
+                    samples[figure].append(answer[figure])
+            for figure in figures:
+                failed = "failed" in answer
+                cells[figure][peer] = answer if failed else harness.summary(samples[figure])
     return {"cases": cells, "versions": versions}
 
 
 PROBE = Probe(
     name="memory",
-    title="ten fused operations on 1e8 float32",
-    cases=(Case(EXTRA, Target(plus=64.0), unit="MiB"), Case(SECONDS)),
+    title="peak memory beyond inputs and outputs; ten operations on 1e8 float32",
+    cases=(
+        Case(EXTRA, Target(plus=64.0), unit="MiB"),
+        Case(SECONDS),
+        Case(FORCES, Target(plus=64.0), unit="MiB"),
+    ),
     peers=tuple(BUILDERS),
     measure=measure,
 )
@@ -177,8 +206,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", required=True)
     parser.add_argument("--threads", type=int, required=True)
+    parser.add_argument("--child", choices=CHILDREN, required=True)
     asked = parser.parse_args()
-    print(json.dumps(child(asked.peer, asked.threads)))
+    answer = CHILDREN[asked.child](asked.peer, asked.threads)
+    version = getattr(importlib.import_module(asked.peer), "__version__", "?")
+    print(json.dumps(answer | {"version": version}))
 
 
 if __name__ == "__main__":

@@ -15,9 +15,9 @@ N = 1000
 SOFTENING = 1e-2  # squared; it keeps the distance of a body to itself from being zero
 
 
-def inputs() -> dict[str, Any]:
+def inputs(n: int = N) -> dict[str, Any]:
     random = np.random.default_rng(1)
-    return {"x": random.normal(size=(N, 3)), "m": random.uniform(0.5, 1.0, N)}
+    return {"x": random.normal(size=(n, 3)), "m": random.uniform(0.5, 1.0, n)}
 
 
 def potential(xp: Any):
