@@ -7,6 +7,7 @@ Threads wait passively: a pool that spins against BLAS's made an MLP gradient 16
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 from collections.abc import Callable
@@ -57,7 +58,7 @@ def pieces(lo: int, hi: int, grain: int, threads: int) -> list[tuple[int, int]]:
     if parts <= 1:
         return [(lo, hi)]
     edges = [lo + part * length // parts for part in range(parts + 1)]
-    return list(zip(edges[:-1], edges[1:], strict=True))
+    return list(itertools.pairwise(edges))
 
 
 class _Worker:

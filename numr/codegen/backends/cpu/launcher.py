@@ -3,7 +3,7 @@
 ``make_launcher`` returns a builtin function that reads the data pointers straight from the arrays
 it is given and calls a kernel's packed form, ``void packed(lo, hi, words)``, where ``words`` holds
 the pointers, then the fixed sizes and scalars, one 8-byte word each. ``make_guard`` returns one that
-tells whether its arguments are the arrays a plan was made for. Both are made of native.py's
+says whether its arguments are the arrays a plan was made for. Both are made of native.py's
 functions; where an interpreter lays its objects out otherwise (checked on first use: free-threaded
 builds, PyPy), plain Python does the same job through ctypes.
 """
@@ -150,7 +150,9 @@ def make_launcher(
     if not layout_known() or n_arrays + len(ints) > native.MAX_WORDS:
         return _plain_launcher(packed, n_arrays, tuple(ints), lo, hi, grain, pool)
     words = (packed, n_arrays, len(ints), lo, hi, grain, pool, int(release_gil or pool != 0))
-    plan = struct.pack(f"<{16 + len(ints)}q", *words, *_interpreter_words(), *ints)
+    plan = struct.pack(
+        f"<{len(native.PLAN_FIELDS) + len(ints)}q", *words, *_interpreter_words(), *ints
+    )
     launcher: Launcher = _builtin("numr_launch", plan)
     return launcher
 

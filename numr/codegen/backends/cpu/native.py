@@ -17,9 +17,9 @@ MAX_WORDS = 120
 
 # The plan of a launch, in 8-byte words at the start of the bytes object that is its ``self``.
 PLAN_FIELDS = (
-    "kernel arrays extra lo hi grain pool release ndarray none incref save restore set_error "
-    "type_error message"
-).split()
+    *("kernel", "arrays", "extra", "lo", "hi", "grain", "pool", "release"),
+    *("ndarray", "none", "incref", "save", "restore", "set_error", "type_error", "message"),
+)
 
 _LAUNCH = f"""
 define ptr @numr_launch(ptr %self, ptr %args, i64 %nargs) {{

@@ -8,6 +8,9 @@ convention that has no exceptions, and the LLVM text is handed to machine.py, wh
 once. No Python object is ever referenced by the result.
 """
 
+# Numba is typed in part only, and what is subclassed here is not.
+# mypy: disallow-untyped-calls=False, disallow-subclassing-any=False, warn-unused-ignores=False
+
 from __future__ import annotations
 
 import contextlib
@@ -219,12 +222,12 @@ class Frontend:
         }
         self._borrow_from_numba()
         self._install_language()
-        self.flags = compiler.Flags()
+        self.flags: Any = compiler.Flags()
         self.flags.error_model = "numpy"
         self.flags.noalias = True
 
     def _borrow_from_numba(self) -> None:
-        """Take range loops and pointer access from Numba's registries, not their other 2000 entries."""
+        """Take range loops and pointer access and no more from Numba's registries (2000 entries)."""
         from numba.core.typing import builtins as _typing  # noqa: F401
         from numba.cpython import builtins as _builtins  # noqa: F401
         from numba.cpython import rangeobj as _range  # noqa: F401
@@ -262,7 +265,7 @@ class Frontend:
 
     def _install(self, op: ops.Op, key: Any) -> None:
         cases = [
-            typing.signature(_TYPES[r], *(_TYPES[a] for a in args)) for r, args in op.signatures
+            templates.signature(_TYPES[r], *(_TYPES[a] for a in args)) for r, args in op.signatures
         ]
         template = _template(key, cases)
         self.typing.insert_function(template(self.typing))

@@ -22,10 +22,12 @@ ALL = NUMBERS + ("bool",)
 
 # Functions whose bodies or library bindings vectormath.py supplies, by number of arguments.
 MATH_1 = (
-    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh "
-    "atanh erf erfc lgamma digamma cbrt"
-).split()
-MATH_2 = ["atan2", "pow", "hypot", "fmod", "polygamma"]
+    *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt"),
+    *("sin", "cos", "tan", "asin", "acos", "atan"),
+    *("sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
+    *("erf", "erfc", "lgamma", "digamma"),
+)
+MATH_2 = ("atan2", "pow", "hypot", "fmod", "polygamma")
 
 Emit = Callable[[ir.IRBuilder, str, tuple[str, ...], list[Any]], Any]
 
@@ -84,7 +86,7 @@ def _zero(code: str) -> Any:
 
 
 def _int_division(remainder: bool) -> Emit:
-    """Floor division that cannot trap: by zero gives 0, the smallest by -1 wraps, as NumPy has it."""
+    """Floor division that cannot trap, as NumPy has it: by zero gives 0, overflow wraps."""
 
     def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
         x, y = args

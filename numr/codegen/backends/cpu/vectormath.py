@@ -13,18 +13,15 @@ from __future__ import annotations
 import functools
 import re
 
-from numr.codegen.backends.cpu import special
+from numr.codegen.backends.cpu import ops, special
 from numr.codegen.backends.cpu.machine import Machine
 
 _CALLED = re.compile(r'@"?numr\.([a-z0-9]+)\.(f32|f64)"?')
 _DECLARED = re.compile(r'^declare [^\n]*@"?numr\.[^\n]*\n?', re.M)
 
-_LIBMVEC = frozenset(
-    "exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh asinh acosh "
-    "atanh erf erfc cbrt pow atan2 hypot".split()
-)
+_LIBMVEC = (frozenset(ops.MATH_1) | {"pow", "atan2", "hypot"}) - {"lgamma", "digamma"}
 _THROUGH_F64 = frozenset({"erf", "lgamma", "digamma", "polygamma"})
-_ARITY_2 = frozenset({"pow", "atan2", "hypot", "fmod", "polygamma"})
+_ARITY_2 = frozenset(ops.MATH_2)
 
 
 def _params(kind: str, arity: int) -> str:
