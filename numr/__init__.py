@@ -1,0 +1,70 @@
+"""numr: NumPy-like Python, differentiated to any order, fused and compiled.
+
+    >>> import numr as nr
+    >>> f = nr.jit(lambda x: nr.sum(nr.sin(x) ** 2))
+    >>> nr.grad(f)(nr.asarray([0.0, 1.0])).shape
+    (2,)
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+from typing import Any
+
+
+from numr import errors, tree
+from numr.array import Array
+from numr.autodiff import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, stop_gradient, value_and_grad, vjp
+from numr.dtypes import (
+    DType,
+    bool_,
+    complex64,
+    complex128,
+    float32,
+    float64,
+    int8,
+    int16,
+    int32,
+    int64,
+    uint8,
+    uint16,
+    uint32,
+    uint64,
+)
+from numr.dtypes import bool_ as bool
+from numr.functions.all import NAMES as _NAMES
+from numr.functions.inspection import can_cast, finfo, iinfo, isdtype, result_type
+from numr.jit import jit
+from numr.vectorize import vmap
+
+__version__ = "0.1.0"
+__array_api_version__ = "2024.12"
+
+pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
+newaxis = None
+
+globals().update(_NAMES)
+
+_LAZY_MODULES = ("linalg", "special", "cache", "debug", "config", "coverage")
+_LAZY_NAMES = {"explain": "numr.debug", "show": "numr.debug"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY_MODULES:
+        return importlib.import_module(f"numr.{name}")
+    if name in _LAZY_NAMES:
+        return getattr(importlib.import_module(_LAZY_NAMES[name]), name)
+    raise AttributeError(f"module 'numr' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LAZY_MODULES, *_LAZY_NAMES})
+
+
+__all__ = [
+    "Array", "DType", "bool", "bool_", "can_cast", "complex64", "complex128", "e", "errors", "finfo", "float32",
+    "float64", "grad", "hessian", "hvp", "iinfo", "inf", "int8", "int16", "int32", "int64", "isdtype", "jacfwd",
+    "jacrev", "jit", "jvp", "linearize", "nan", "newaxis", "pi", "result_type", "stop_gradient", "tree", "uint8",
+    "uint16", "uint32", "uint64", "value_and_grad", "vjp", "vmap", *_NAMES,
+]  # fmt: skip

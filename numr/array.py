@@ -10,13 +10,14 @@ import numpy as np
 from numr import dtypes
 from numr.dtypes import DType, as_dtype
 from numr.ir.node import Node, scope
+from numr.operators import Operators
 from numr.primitives.source import const, leaf
 
 if TYPE_CHECKING:
     from numr.functions.updates import At
 
 
-class Array:
+class Array(Operators):
     """An n-dimensional array, computed when it is read.
 
     Operations on Arrays build a graph; reading a value (printing, `float(x)`, `numpy.asarray(x)`,

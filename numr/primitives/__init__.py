@@ -1,6 +1,7 @@
 """Every primitive, one declaration each. Importing this package fills the registry."""
 
 from numr.primitives import (
+    composites,
     contraction,
     cumulative,
     elementwise,
@@ -14,6 +15,7 @@ from numr.primitives import (
 )
 
 __all__ = [
+    "composites",
     "contraction",
     "cumulative",
     "elementwise",

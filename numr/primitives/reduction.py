@@ -13,6 +13,7 @@ from numr.ir.node import Node
 from numr.ir.primitive import Primitive, Sample
 from numr.primitives.elementwise import cast, like, mul, select, times
 from numr.primitives.mathematics import eq
+from numr.primitives.source import const
 from numr.primitives.shape import BROADCAST, PAD, SLICE, move_axis, permute, reshape
 
 Rule = Callable[[Node, Node, Node, tuple[int, ...]], Node]
@@ -90,6 +91,15 @@ def restore(x: Node, like: Node, axes: tuple[int, ...]) -> Node:
     """A reduced array spread back over the axes that went."""
     kept = tuple(i for i in range(like.rank) if i not in axes)
     return x if not axes else BROADCAST(x, shape=like.shape, axes=kept)
+
+
+def lowest_like(x: Node, monoid: str) -> Node:
+    """The identity of a monoid in x's dtype, as a scalar."""
+    from numr.primitives.source import highest, lowest
+
+    if monoid in ("add", "mul"):
+        return like(x, 1 if monoid == "mul" else 0)
+    return const((lowest if monoid == "max" else highest)(x.dtype), x.dtype)
 
 
 def _sum_tangent(out: Node, x: Node, t: Node, axes: tuple[int, ...]) -> Node:

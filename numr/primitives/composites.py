@@ -1,0 +1,110 @@
+"""Composites: elementwise functions with derivatives of their own, written in other primitives.
+
+Differentiating the expansion would be right too, but not at the ends: sigmoid's would meet inf / inf.
+The compiler puts the expansion in place before lowering, so no backend knows these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from numr.dtypes import DType
+from numr.ir.dims import Shape
+from numr.ir.node import Node
+from numr.ir.scalar import FLOAT, REAL, ScalarOp
+from numr.primitives.elementwise import Elementwise, Partial, add, common_shape, div, like, mul, neg, select, sub
+from numr.primitives.mathematics import abs_, eq, exp, gt, le, log1p, maximum
+
+
+class Composite(Elementwise):
+    """An elementwise function given by `expand`, its partials, and its meaning in NumPy."""
+
+    def __init__(
+        self,
+        name: str,
+        expand: Callable[..., Node],
+        partials: Sequence[Partial],
+        numpy: Callable[..., Any],
+        *,
+        kinds: str = FLOAT,
+        doc: str,
+        domain: Sequence[tuple[float, float]] = ((-3.0, 3.0),),
+    ) -> None:
+        # Not a row of the scalar table: printers never meet it.
+        op = ScalarOp(name, len(partials), kinds, numpy, cost=30)
+        super().__init__(op, partials, doc=doc, domain=domain)
+        self.expand = expand
+
+    def infer(self, *operands: Node) -> tuple[Shape, DType]:
+        _, dtype = super().infer(*operands)
+        return common_shape(self, operands), dtype
+
+    def element(self, ctx: Any, node: Node, index: Any) -> Any:
+        raise AssertionError(f"{self.name} must be expanded before lowering")
+
+
+def _np_sigmoid(x: Any) -> Any:
+    return np.asarray(1 / (1 + np.exp(-x)), x.dtype)
+
+
+def _sigmoid(x: Node) -> Node:
+    one = like(x, 1)
+    return div(one, add(one, exp(neg(x))))
+
+
+sigmoid = Composite(
+    "sigmoid",
+    _sigmoid,
+    (lambda out, x: mul(out, sigmoid(neg(x))),),
+    _np_sigmoid,
+    doc="1 / (1 + exp(-x))",
+)
+
+
+def _logaddexp(x: Node, y: Node) -> Node:
+    # Equal infinities have no difference; their maximum is the answer.
+    apart = neg(abs_(sub(x, y)))
+    return select(eq(x, y), add(maximum(x, y), like(x, float(np.log(2.0)))), add(maximum(x, y), log1p(exp(apart))))
+
+
+logaddexp = Composite(
+    "logaddexp",
+    _logaddexp,
+    (lambda out, x, y: sigmoid(_difference(x, y)), lambda out, x, y: sigmoid(_difference(y, x))),
+    np.logaddexp,
+    doc="log(exp(x) + exp(y)) without overflow.",
+)
+
+
+def _difference(x: Node, y: Node) -> Node:
+    return select(eq(x, y), like(x, 0), sub(x, y))
+
+
+softplus = Composite(
+    "softplus",
+    lambda x: add(maximum(x, like(x, 0)), log1p(exp(neg(abs_(x))))),
+    (lambda out, x: sigmoid(x),),
+    lambda x: np.logaddexp(x, np.zeros((), x.dtype)),
+    doc="log(1 + exp(x)) without overflow.",
+)
+
+relu = Composite(
+    "relu",
+    lambda x: select(le(x, like(x, 0)), like(x, 0), x),
+    (lambda out, x: select(gt(x, like(x, 0)), like(x, 1), like(x, 0)),),
+    lambda x: np.where(x <= 0, np.zeros((), x.dtype), x),
+    kinds=REAL,
+    doc="max(x, 0); NaN stays; the derivative at 0 is 0.",
+    domain=((0.2, 3.0),),
+)
+
+silu = Composite(
+    "silu",
+    lambda x: mul(x, _sigmoid(x)),
+    (lambda out, x: add(sigmoid(x), mul(mul(x, sigmoid(x)), sigmoid(neg(x)))),),
+    lambda x: np.asarray(x * _np_sigmoid(x), x.dtype),
+    doc="x * sigmoid(x)",
+)
