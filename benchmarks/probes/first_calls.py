@@ -25,6 +25,11 @@ def builders(peer: str, case: str) -> Built:
     return built
 
 
+def numpy_inputs(case: str, size: int) -> Any:
+    """What the inputs of a case are made of."""
+    return (black_scholes if case == "black_scholes" else mlp).inputs(size)
+
+
 def _option_values(convert: Callable[[Any], Any]) -> Callable[[int], list]:
     def values(size: int) -> list:
         inputs = black_scholes.inputs(size)

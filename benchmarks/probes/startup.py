@@ -3,7 +3,8 @@
 A run starts a process on an empty cache folder (cold), then again on the same folder (warm). "First
 call" goes from building the compiled function to its result in NumPy, libraries imported as their
 users import them: what a library puts off until it compiles counts. "Process" is from starting
-Python to its end, and "over NumPy" takes off a process that only imports NumPy.
+Python to its end, and "over NumPy" takes off that of a process that makes the same inputs with
+NumPy and ends.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks import harness
@@ -23,14 +25,15 @@ from benchmarks.workload import Case, Target
 
 FUNCTIONS = ("black_scholes", "mlp")
 SIZES = {"black_scholes": 10_000, "mlp": 256}
-FIGURES = ("cold first call", "cold process", "warm first call", "warm process over NumPy")
+NUMPY, OVER = "numpy", "warm process over NumPy"
+FIGURES = ("cold first call", "cold process", "warm first call", OVER)
 REPEAT = 5
 SLOW = ("torch", "pytensor")  # seconds a process: measured less often
 
 TARGETS = {
     "cold first call": Target(against=("jax",), factor=2.0),
     "cold process": Target(against=("jax",)),
-    "warm process over NumPy": Target(plus=0.15),
+    OVER: Target(plus=0.15),
 }
 
 
@@ -49,6 +52,14 @@ def child(peer: str, function: str) -> dict[str, Any]:
         ready = begin  # it compiles when the function is made
     call(values)
     return {"first": time.perf_counter() - ready, "version": getattr(module, "__version__", "?")}
+
+
+def numpy_child(function: str) -> dict[str, Any]:
+    """What a measured process does without a library: imports NumPy and makes the inputs."""
+    from benchmarks.probes.first_calls import numpy_inputs
+
+    numpy_inputs(function, SIZES[function])
+    return {}
 
 
 def _run(
@@ -79,13 +90,16 @@ def measure(
         names = {figure: f"{function}, {figure}" for figure in FIGURES}
         cells |= {name: {} for name in names.values()}
         for peer in peers:
-            samples: dict[str, list[float]] = {figure: [] for figure in FIGURES}
+            samples: dict[str, list[float]] = {figure: [] for figure in (*FIGURES, NUMPY)}
             failed = None
             for turn in range(2 if peer in SLOW else REPEAT):
                 progress(f"startup, {function}: {peer}, run {turn + 1}")
                 failed = _one_turn(peer, function, threads, python_of(peer), samples, versions)
                 if failed:
                     break
+            else:
+                base = median(samples[NUMPY])
+                samples[OVER] = [seconds - base for seconds in samples[OVER]]
             for figure, name in names.items():
                 cells[name][peer] = failed or harness.summary(samples[figure])
     return {"cases": cells, "versions": versions}
@@ -100,20 +114,19 @@ def _one_turn(
     versions: dict[str, str],
 ) -> dict[str, Any] | None:
     """Adds one sample to each figure; gives what failed, if anything did."""
-    asked = ("--peer", peer, "--function", function)
     with tempfile.TemporaryDirectory() as text:
         env = _cached(harness.environment(threads, Path(text)), Path(text))
-        _, numpy_only = _run(("--numpy",), python, env)
-        for state in ("cold", "warm"):
+        for state in (NUMPY, "cold", "warm"):
+            asked = ("--peer", "numpy" if state == NUMPY else peer, "--function", function)
             answer, process = _run(asked, python, env)
             if "failed" in answer:
                 return answer
+            if state == NUMPY:
+                samples[NUMPY].append(process)
+                continue
             versions[peer] = answer["version"]
             samples[f"{state} first call"].append(answer["first"])
-            if state == "cold":
-                samples["cold process"].append(process)
-            else:
-                samples["warm process over NumPy"].append(process - numpy_only)
+            samples["cold process" if state == "cold" else OVER].append(process)
     return None
 
 
@@ -132,14 +145,11 @@ PROBE = Probe(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--numpy", action="store_true", help="import NumPy and end")
-    parser.add_argument("--peer")
-    parser.add_argument("--function")
+    parser.add_argument("--peer", required=True)
+    parser.add_argument("--function", choices=FUNCTIONS, required=True)
     asked = parser.parse_args()
-    if asked.numpy:
-        import numpy
-
-        print(json.dumps({"version": numpy.__version__}))
+    if asked.peer == "numpy":
+        print(json.dumps(numpy_child(asked.function)))
     else:
         print(json.dumps(child(asked.peer, asked.function)))
 

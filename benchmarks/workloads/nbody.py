@@ -25,7 +25,7 @@ def potential(xp: Any):
 
     def energy(x, m):
         difference = x[:, None, :] - x[None, :, :]
-        squared = xp.sum(difference * difference, -1) + SOFTENING
+        squared = xp.sum(difference * difference, axis=-1) + SOFTENING
         return -0.5 * xp.sum(m[:, None] * m[None, :] / xp.sqrt(squared))
 
     return energy

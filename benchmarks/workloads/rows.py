@@ -35,8 +35,8 @@ def layernorm(xp: Any, rsqrt: Any):
     """Layer normalisation in terms of a library's mean."""
 
     def apply(x, scale, bias):
-        centred = x - xp.mean(x, -1, keepdims=True)
-        variance = xp.mean(centred * centred, -1, keepdims=True)
+        centred = x - xp.mean(x, axis=-1, keepdims=True)
+        variance = xp.mean(centred * centred, axis=-1, keepdims=True)
         return centred * rsqrt(variance + EPSILON) * scale + bias
 
     return apply
