@@ -11,6 +11,7 @@ import os
 import sys
 from itertools import islice
 from types import CodeType, FrameType
+from typing import Any
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 
@@ -21,11 +22,39 @@ class NumrError(Exception):
     Anything else that comes out of numr, other than an exception of the user's own function, is a
     defect worth reporting.
 
+    The first line of each says what happened, and the next where in the user's code.
+
+    Attributes:
+        location: where the user called numr, or None where that says nothing.
+
     Examples:
         >>> from numr import errors
         >>> issubclass(errors.ShapeError, errors.NumrError)
         True
+        >>> print(errors.ShapeError("these do not fit"))
+        these do not fit
+          at <doctest ...>:1 in <module>
+              print(errors.ShapeError("these do not fit"))
+                    ^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^^
     """
+
+    _located = True
+
+    def __init__(self, *args: object, location: Location | None = None) -> None:
+        super().__init__(*args)
+        self.location = location or (nearest_user_location() if self._located else None)
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if self.location is None:
+            return text
+        head, newline, rest = text.partition("\n")
+        place = self.location.describe().replace("\n", "\n  ")
+        return f"{head}\n  at {place}{newline}{rest}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # code objects cannot be pickled, their description can
+        return (type(self), (str(self),), {"location": None})
 
 
 class ShapeError(NumrError, ValueError):
@@ -198,6 +227,8 @@ class ConfigError(NumrError, ValueError):
     Fix: the message names the variable and lists what it may be.
     """
 
+    _located = False  # a variable of the environment is not on a line
+
 
 class CacheWarning(UserWarning):
     """The disk cache cannot be used; numr works on without it and says so once.
@@ -321,3 +352,24 @@ def caller_location(depth: int = 1) -> Location:
         else:
             break
     return _new_location(Location, (code, frame.f_lasti))
+
+
+def nearest_user_location() -> Location | None:
+    """Where user code called into numr, for an error: past NumPy too, as `np.sin(x)` reads `x`.
+
+    Returns:
+        The location, or None if there is no user code, as while a module is imported.
+
+    Examples:
+        >>> from numr import errors
+        >>> str(errors.nearest_user_location())
+        '<doctest ...>:1 in <module>'
+    """
+    frame: FrameType | None = _get_frame(1)
+    while frame is not None:
+        file = frame.f_code.co_filename
+        module = frame.f_globals.get("__name__", "")
+        if not file.startswith(_PACKAGE) and not module.startswith("numpy."):
+            return None if file.startswith("<frozen") else Location((frame.f_code, frame.f_lasti))
+        frame = frame.f_back
+    return None

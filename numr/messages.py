@@ -22,6 +22,7 @@ from numr.errors import (
     ShapeError,
     StaticArgumentError,
     TracedValueError,
+    nearest_user_location,
 )
 
 Shape = Sequence[Any]
@@ -88,10 +89,16 @@ def shape_text(shape: Shape) -> str:
     return f"({sizes},)" if len(shape) == 1 else f"({sizes})"
 
 
-def _compose(head: str, location: Location | None, *lines: str) -> str:
-    """The head, then everything else one step to the right."""
-    rest = "\n".join([*([] if location is None else ["at " + location.describe()]), *lines])
-    return head + "".join(f"\n  {line}" for line in rest.splitlines())
+def _compose(head: str, *lines: str) -> str:
+    """The head, then everything else one step to the right; the exception puts the place between."""
+    return head + "".join(f"\n  {line}" for line in "\n".join(lines).splitlines())
+
+
+def _made_at(created: Location | None, here: Location | None) -> list[str]:
+    """Where a value was made, unless that is the line the error is on anyway."""
+    if created is None or (here is not None and str(created) == str(here)):
+        return []
+    return ["the value was made at " + created.describe()]
 
 
 def _listed(texts: Sequence[str]) -> str:
@@ -119,14 +126,14 @@ def shape_mismatch(
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.shape_mismatch("add", ["x", "y"], [(3, 4), (3,)]))
+        >>> print(messages.shape_mismatch("add", ["x", "y"], [(3, 4), (3,)]).args[0])
         add: x has shape (3, 4) and y has shape (3,): these do not fit together
           axis -1 is 4 in x and 3 in y; to line them up, y[:, None] has shape (3, 1)
     """
     given = _listed([f"{n} has shape {shape_text(s)}" for n, s in zip(names, shapes, strict=True)])
     hint = hint or _broadcast_hint(names, shapes)
     head = f"{op}: {given}: these do not fit together"
-    return ShapeError(_compose(head, location, *([hint] if hint else [])))
+    return ShapeError(_compose(head, *([hint] if hint else [])), location=location)
 
 
 def _broadcast_hint(names: Sequence[str], shapes: Sequence[Shape]) -> str | None:
@@ -163,13 +170,13 @@ def dtype_mismatch(
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.dtype_mismatch("bitwise_and", ["x"], ["float64"], hint="use x.astype"))
+        >>> print(messages.dtype_mismatch("bitwise_and", ["x"], ["float64"], hint="use x.astype").args[0])
         bitwise_and is not defined for these dtypes: x is float64
           use x.astype
     """
     given = _listed([f"{n} is {d}" for n, d in zip(names, dtypes, strict=True)])
     head = f"{op} is not defined for these dtypes: {given}"
-    return DTypeError(_compose(head, location, *([hint] if hint else [])))
+    return DTypeError(_compose(head, *([hint] if hint else [])), location=location)
 
 
 def axis_out_of_range(
@@ -179,16 +186,16 @@ def axis_out_of_range(
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.axis_out_of_range("sum", 2, 2))
+        >>> print(messages.axis_out_of_range("sum", 2, 2).args[0])
         sum: axis is 2, but the array has 2 dimensions
           axes go from 0 to 1, or from -1 down to -2
     """
     dimensions = f"{ndim} dimension{'' if ndim == 1 else 's'}"
     head = f"{op}: {name} is {axis}, but the array has {dimensions}"
     if ndim == 0:
-        return AxisError(_compose(head, location, "a scalar has no axes"))
+        return AxisError(_compose(head, "a scalar has no axes"), location=location)
     limits = f"axes go from 0 to {ndim - 1}, or from -1 down to {-ndim}"
-    return AxisError(_compose(head, location, limits))
+    return AxisError(_compose(head, limits), location=location)
 
 
 def traced_value(
@@ -214,7 +221,7 @@ def traced_value(
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.traced_value("bool", (), "bool", transform="grad"))
+        >>> print(messages.traced_value("bool", (), "bool", transform="grad").args[0])
         bool() of a traced value, of shape () and dtype bool, inside numr.grad
           `if`, `while`, `and`, `or` and `not` need a value that is known during tracing
           use one of
@@ -229,11 +236,9 @@ def traced_value(
         f"{call} of a traced value, of shape {shape_text(shape)} and dtype {dtype}, "
         f"inside numr.{transform}"
     )
-    lines = [why]
-    if created is not None:
-        lines.append("the value was made at " + created.describe())
+    lines = [why, *_made_at(created, location or nearest_user_location())]
     lines += ["use one of", *("  " + text for text in instead)]
-    return TracedValueError(_compose(head, location, *lines))
+    return TracedValueError(_compose(head, *lines), location=location)
 
 
 def leaked_value(
@@ -248,7 +253,7 @@ def leaked_value(
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.leaked_value((3,), "float64", "jit", "step"))
+        >>> print(messages.leaked_value((3,), "float64", "jit", "step").args[0])
         a traced value, of shape (3,) and dtype float64, is used after numr.jit of step has ...
           it stands for no array any more: return it from step instead of storing it in a ...
     """
@@ -260,8 +265,8 @@ def leaked_value(
         f"it stands for no array any more: return it from {function} instead of storing it in a "
         f"global, an attribute or a list (has_aux=True returns more than what is differentiated)"
     )
-    made = [] if created is None else ["the value was made at " + created.describe()]
-    return LeakedValueError(_compose(head, location, *made, fix))
+    made = _made_at(created, location or nearest_user_location())
+    return LeakedValueError(_compose(head, *made, fix), location=location)
 
 
 def non_scalar_output(transform: str, function: str, shape: Shape) -> GradientError:
@@ -269,7 +274,7 @@ def non_scalar_output(transform: str, function: str, shape: Shape) -> GradientEr
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.non_scalar_output("grad", "f", (3,)))
+        >>> print(messages.non_scalar_output("grad", "f", (3,)).args[0])
         numr.grad needs a function that returns one number; f returns an array of shape (3,)
           reduce it, as with numr.sum, or use numr.jacrev, numr.jacfwd or numr.vjp
     """
@@ -285,7 +290,7 @@ def not_inexact(transform: str, what: str, dtype: Any) -> GradientError:
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.not_inexact("grad", "args[0]['n']", "int64"))
+        >>> print(messages.not_inexact("grad", "args[0]['n']", "int64").args[0])
         numr.grad: args[0]['n'] is int64, and only floating-point values have derivatives
           pass it as a float (2.0 for 2, x.astype("float64")), or leave it out with argnums
     """
@@ -300,7 +305,7 @@ def wrong_argnums(transform: str, function: str, argnums: Any, count: int) -> Gr
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.wrong_argnums("grad", "f", 2, 2))
+        >>> print(messages.wrong_argnums("grad", "f", 2, 2).args[0])
         numr.grad: argnums is 2, but f was called with 2 positional arguments
           they count from 0; arguments passed by keyword are not counted
     """
@@ -317,7 +322,7 @@ def unhashable_static(function: str, argument: str, value: Any) -> StaticArgumen
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.unhashable_static("f", "sizes", [1, 2]))
+        >>> print(messages.unhashable_static("f", "sizes", [1, 2]).args[0])
         the static argument sizes of f is a list, which cannot be hashed: [1, 2]
           pass a hashable value (a tuple for a list, a frozen dataclass for a dict), or do not ...
     """
@@ -339,7 +344,7 @@ def index_out_of_range(
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.index_out_of_range(5, 0, (3, 4)))
+        >>> print(messages.index_out_of_range(5, 0, (3, 4)).args[0])
         index 5 is out of range for axis 0 of an array of shape (3, 4), which has 3 elements
           indices go from -3 to 2
     """
@@ -350,9 +355,11 @@ def index_out_of_range(
         f"which has {elements}"
     )
     if length == 0:
-        return IndexOutOfRangeError(_compose(head, location, "an empty axis has no indices"))
+        return IndexOutOfRangeError(
+            _compose(head, "an empty axis has no indices"), location=location
+        )
     limits = f"indices go from -{length} to {length - 1}"
-    return IndexOutOfRangeError(_compose(head, location, limits))
+    return IndexOutOfRangeError(_compose(head, limits), location=location)
 
 
 def no_device(device: str, reason: str, available: Sequence[str]) -> DeviceError:
@@ -360,7 +367,7 @@ def no_device(device: str, reason: str, available: Sequence[str]) -> DeviceError
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.no_device("cuda", "no CUDA driver was found", ["cpu"]))
+        >>> print(messages.no_device("cuda", "no CUDA driver was found", ["cpu"]).args[0])
         device "cuda" cannot be used: no CUDA driver was found
           devices found: cpu
     """
@@ -375,7 +382,7 @@ def out_of_memory(
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.out_of_memory((100_000, 100_000), "float64", 8))
+        >>> print(messages.out_of_memory((100_000, 100_000), "float64", 8).args[0])
         no memory for an array of shape (100000, 100000) and dtype float64: 74.5 GiB
           reduce it before reading it (what is reduced at once is never stored), work in pieces, ...
     """
@@ -390,7 +397,7 @@ def out_of_memory(
         "reduce it before reading it (what is reduced at once is never stored), work in pieces, "
         "or use a smaller dtype"
     )
-    return OutOfMemoryError(_compose(head, location, fix))
+    return OutOfMemoryError(_compose(head, fix), location=location)
 
 
 def not_differentiable(
@@ -400,12 +407,12 @@ def not_differentiable(
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.not_differentiable("while_loop", "its length is not known", "use scan"))
+        >>> print(messages.not_differentiable("while_loop", "its length is not known", "use scan").args[0])
         while_loop cannot be differentiated: its length is not known
           use scan
     """
     head = f"{op} cannot be differentiated: {reason}"
-    return NotDifferentiableError(_compose(head, location, *([hint] if hint else [])))
+    return NotDifferentiableError(_compose(head, *([hint] if hint else [])), location=location)
 
 
 def bad_map_axes(function: str, sizes: Sequence[tuple[str, Any, Any]]) -> AxisError:
@@ -420,7 +427,7 @@ def bad_map_axes(function: str, sizes: Sequence[tuple[str, Any, Any]]) -> AxisEr
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.bad_map_axes("f", [("args[0]", 0, 3), ("args[1]['w']", 1, 4)]))
+        >>> print(messages.bad_map_axes("f", [("args[0]", 0, 3), ("args[1]['w']", 1, 4)]).args[0])
         numr.vmap of f: the mapped axes differ in length
           args[0] has 3 along axis 0
           args[1]['w'] has 4 along axis 1

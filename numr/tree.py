@@ -359,7 +359,7 @@ def mismatch(
     Examples:
         >>> from numr import tree
         >>> a, b = tree.structure({"w": (1, 2)}), tree.structure({"w": (1, 2, 3)})
-        >>> print(tree.mismatch(a, b, ("parameters", "gradients"), "params"))
+        >>> print(tree.mismatch(a, b, ("parameters", "gradients"), "params").args[0])
         parameters and gradients differ at params['w']: a tuple of 2 against a tuple of 3
           parameters: {'w': (*, *)}
           gradients: {'w': (*, *, *)}

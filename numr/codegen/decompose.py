@@ -63,7 +63,11 @@ def _floor_divide(b: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
     dtype = x.dtype
     zero, half, one = (b.const(v, dtype) for v in (0, 0.5, 1))
     plain = b.op(S.div, x, y)
-    quotient = b.op(S.div, b.op(S.sub, x, _float_remainder(b, x, y)), y)
+    r = b.op(S.fmod, x, y)
+    quotient = b.op(S.div, b.op(S.sub, x, r), y)
+    differ = b.op(S.xor, b.op(S.lt, y, zero), b.op(S.lt, r, zero))
+    lower = b.op(S.and_, b.op(S.ne, r, zero), differ)
+    quotient = b.op(S.select, lower, b.op(S.sub, quotient, one), quotient)
     floor = b.op(S.floor, quotient)
     above = b.op(S.gt, b.op(S.sub, quotient, floor), half)
     floor = b.op(S.select, above, b.op(S.add, floor, one), floor)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from numr.codegen.prepare import UNROLL_EXTENT, reachable, roots_of
+from numr.codegen.prepare import literal, loop_axes, reachable, roots_of
 from numr.codegen.region import Axis, Expr, Region
 from numr.codegen.schedule import Schedule
 from numr.ir.dims import Dim
@@ -19,7 +19,7 @@ BLOCK_OF_COLUMNS = 256
 
 
 def _looped(axis: Axis) -> bool:
-    return isinstance(axis.extent, Dim) or axis.extent > UNROLL_EXTENT
+    return not literal(axis)
 
 
 def choose(region: Region, hints: Mapping[Dim, int], capabilities: Any) -> Schedule:
@@ -32,7 +32,7 @@ def choose(region: Region, hints: Mapping[Dim, int], capabilities: Any) -> Sched
     looped = [r for r in reductions if any(map(_looped, r.data[1]))]
     if not looped:
         return Schedule("points", reduces=True)
-    if not any(_looped(a) for o in region.outputs for a in o.axes):
+    if not any(loop_axes(o) for o in region.outputs):
         return _full(looped, hints)
     if _columnwise(region, looped):
         return Schedule("columns", reduces=True, block=BLOCK_OF_COLUMNS)
@@ -54,7 +54,7 @@ def _full(reductions: list[Expr], hints: Mapping[Dim, int]) -> Schedule:
 
 def _columnwise(region: Region, reductions: list[Expr]) -> bool:
     """Whether memory runs along a kept axis while the reduced one strides over it."""
-    axes = {tuple(a for a in o.axes if _looped(a)) for o in region.outputs}
+    axes = {loop_axes(o) for o in region.outputs}
     if len(axes) != 1 or len({r.data[1] for r in reductions}) != 1:
         return False
     if any(s in reductions for r in reductions for s in reachable(r.args)):

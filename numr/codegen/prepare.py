@@ -15,6 +15,8 @@ Rule = Callable[[Expr, tuple[Expr, ...]], Expr]
 
 # Axes of at most this literal extent disappear from regions that reduce.
 UNROLL_EXTENT = 8
+# As many results may be written out where a short axis is a result's.
+UNROLL_RESULTS = 16
 COMBINE: dict[str, S.ScalarOp] = {
     "add": S.add,
     "mul": S.mul,
@@ -98,8 +100,19 @@ def with_roots(region: Region, roots: Sequence[Expr]) -> Region:
     return replace(region, outputs=tuple(outputs))
 
 
-def _literal(axis: Axis) -> bool:
+def literal(axis: Axis) -> bool:
+    """Whether an axis is short and of known length, so that a reduction over it is written out."""
     return isinstance(axis.extent, int) and axis.extent <= UNROLL_EXTENT
+
+
+def loop_axes(output: Output) -> tuple[Axis, ...]:
+    """The axes of an output that stay loops: few results of literal axes are written out one by one."""
+    count = 1
+    for a in output.axes:
+        count *= a.extent if literal(a) else 1  # type: ignore[operator]
+    if output.mode != "set" or count > UNROLL_RESULTS:
+        return output.axes
+    return tuple(a for a in output.axes if not literal(a))
 
 
 def unroll(builder: ExprBuilder, region: Region) -> Region:
@@ -113,7 +126,7 @@ def unroll(builder: ExprBuilder, region: Region) -> Region:
         if expr.kind != "reduce":
             return remake(builder, expr, args)
         monoid, axes = expr.data
-        small = tuple(a for a in axes if _literal(a))
+        small = tuple(a for a in axes if literal(a))
         if not small:
             return remake(builder, expr, args)
         total: Expr | None = None
@@ -128,11 +141,8 @@ def unroll(builder: ExprBuilder, region: Region) -> Region:
     region = with_roots(region, transform(roots_of(region), rule))
     outputs: list[Output] = []
     for o in region.outputs:
-        small = tuple(a for a in o.axes if _literal(a)) if o.mode == "set" else ()
-        if not small or len(small) == len(o.axes):
-            outputs.append(o)
-            continue
-        kept = tuple(a for a in o.axes if a not in small)
+        kept = loop_axes(o)
+        small = tuple(a for a in o.axes if a not in kept)
         for values in constants(small):
             expr, *index = substitute(builder, (o.expr, *o.index), values)
             outputs.append(replace(o, expr=expr, index=tuple(index), axes=kept))

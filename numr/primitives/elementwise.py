@@ -302,7 +302,7 @@ class Cast(Primitive):
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         from numr import dtypes as D
 
-        x = rng.normal(size=9) * 50
+        x = rng.uniform(-90, 90, 9)
         for target in D.ALL:
             yield Sample(np.abs(x), dtype=target, smooth=target.is_inexact)
         yield Sample(x.astype(np.float32), dtype=D.float64)
