@@ -22,7 +22,7 @@ The kernel language (what a printer may write) is a subset of Python that Numba 
   copysign, polygamma(n, x), fma(a, b, c); isnan isinf isfinite signbit give booleans.
 * ``fabs`` on any number; ``fmin_nan``, ``fmax_nan`` on any numbers, NaN propagating.
 * ``select(c, a, b)``: a choice without a branch; both sides are evaluated.
-* ``add_reassoc(acc, x)``, ``mul_reassoc``, ``min_reassoc``, ``max_reassoc``: one step of a reduction
+* ``add_reassoc(acc, x)``, ``mul_reassoc``, ``min_reassoc``, ``max_reassoc``: a step of a reduction
   that LLVM may reorder, and so vectorise. All other arithmetic keeps its exact IEEE meaning.
 * ``udiv(a, b)``, ``urem(a, b)``: index arithmetic, a >= 0 and b > 0 known; else undefined.
 * ``inf``, ``nan``: f64 constants.

@@ -2,7 +2,7 @@
 
 ``make_launcher`` returns a builtin function that reads the data pointers straight from the arrays
 it is given and calls a kernel's packed form, ``void packed(lo, hi, words)``, where ``words`` holds
-the pointers, then the fixed sizes and scalars, one 8-byte word each. ``make_guard`` returns one that
+the pointers, then the fixed sizes and scalars, one 8-byte word each. ``make_guard`` gives one that
 says whether its arguments are the arrays a plan was made for. Both are made of native.py's
 functions; where an interpreter lays its objects out otherwise (checked on first use: free-threaded
 builds, PyPy), plain Python does the same job through ctypes.

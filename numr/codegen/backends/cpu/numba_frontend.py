@@ -227,7 +227,7 @@ class Frontend:
         self.flags.noalias = True
 
     def _borrow_from_numba(self) -> None:
-        """Take range loops and pointer access and no more from Numba's registries (2000 entries)."""
+        """Range loops and pointer access, and no more of Numba's 2000 registry entries."""
         from numba.core.typing import builtins as _typing  # noqa: F401
         from numba.cpython import builtins as _builtins  # noqa: F401
         from numba.cpython import rangeobj as _range  # noqa: F401

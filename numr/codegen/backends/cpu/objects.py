@@ -28,9 +28,9 @@ def _new_engine() -> Any:
 
 
 def _engine_for(objects: bytes, entry: str) -> Any:
-    """The shared engine (0.05 ms an object, a new engine takes 1), unless it knows the name already.
+    """The shared engine (0.05 ms an object; a new engine takes 1), unless it knows the name.
 
-    The same name with other code is what a kernel compiled under other options is.
+    A known name with other code: the same kernel compiled under other options.
     """
     global _shared
     if _shared is None:
