@@ -174,7 +174,7 @@ class IndexOutOfRangeError(NumrError, IndexError):
     """A constant index outside an array.
 
     Cause: an index known when the operation is written is not below the length of its axis.
-    Computed indices are not checked: they are clamped to the array when read, dropped when written.
+    Computed indices are not checked: one that is outside counts as the nearest one inside.
 
     Example: `nr.ones(3)[5]`.
 

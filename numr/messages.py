@@ -90,7 +90,7 @@ def shape_text(shape: Shape) -> str:
 
 
 def _compose(head: str, *lines: str) -> str:
-    """The head, then everything else one step to the right; the exception puts the place between."""
+    """The head, then the rest one step to the right; the exception puts the place between."""
     return head + "".join(f"\n  {line}" for line in "\n".join(lines).splitlines())
 
 
@@ -170,7 +170,8 @@ def dtype_mismatch(
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.dtype_mismatch("bitwise_and", ["x"], ["float64"], hint="use x.astype").args[0])
+        >>> error = messages.dtype_mismatch("bitwise_and", ["x"], ["float64"], hint="use x.astype")
+        >>> print(error.args[0])
         bitwise_and is not defined for these dtypes: x is float64
           use x.astype
     """
@@ -407,7 +408,8 @@ def not_differentiable(
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.not_differentiable("while_loop", "its length is not known", "use scan").args[0])
+        >>> error = messages.not_differentiable("while_loop", "its length is not known", "use scan")
+        >>> print(error.args[0])
         while_loop cannot be differentiated: its length is not known
           use scan
     """

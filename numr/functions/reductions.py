@@ -84,7 +84,23 @@ def prod(x: Any, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = Fa
     """
     node = _widened(node_of(x), dtype)
     axes = normalized_axes("prod", axis, node.rank)
+    if node.dtype.kind == "c":
+        return _complex_product(node, axes, keepdims)
     return from_node(kept(R.reduce_prod(node, axes=axes), node, axes, keepdims))
+
+
+def _complex_product(node: Node, axes: tuple[int, ...], keepdims: bool) -> Array:
+    """The last running product, axis by axis: kernels multiply real numbers only."""
+    from numr.primitives.shape import CONCAT, SLICE, broadcast_to
+
+    out = node
+    for a in axes:
+        one = broadcast_to(like(out, 1), tuple(1 if i == a else n for i, n in enumerate(out.shape)))
+        running = Cu.cumprod(CONCAT(one, out, axis=a), axis=a, reverse=False)
+        starts = tuple(running.shape[a] - 1 if i == a else 0 for i in range(out.rank))
+        out = SLICE(running, starts=starts, sizes=one.shape, steps=(1,) * out.rank)
+    shape = out.shape if keepdims else tuple(n for i, n in enumerate(out.shape) if i not in axes)
+    return from_node(reshape(out, shape))
 
 
 def _extremum(name: str, prim: Any, x: Any, axis: Axes, keepdims: bool) -> Array:

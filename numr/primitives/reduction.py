@@ -163,7 +163,7 @@ def _high(dtype: Any) -> Any:
 
 reduce_sum = Reduction("reduce_sum", "add", lambda x, a: np.sum(x, axis=a, dtype=x.dtype), "iufc", _sum_tangent, "Sum.")
 reduce_prod = Reduction(
-    "reduce_prod", "mul", lambda x, a: np.prod(x, axis=a, dtype=x.dtype), "iufc", _prod_tangent, "Product."
+    "reduce_prod", "mul", lambda x, a: np.prod(x, axis=a, dtype=x.dtype), "iuf", _prod_tangent, "Product."
 )
 reduce_max = Reduction(
     "reduce_max", "max", _numpy_extremum(np.max, _low), "iuf", _extremum_tangent, "Greatest element; NaN if any is."
