@@ -18,9 +18,9 @@ The kernel language (what a printer may write) is a subset of Python that Numba 
 * ``f32 f64 i8 i16 i32 i64 u8 u16 u32 u64 boolean``: conversions, from any type. Float to integer
   saturates and NaN gives 0. ``bitcast_f64(x)`` and so on: the same bits as another type.
 * In f32 and f64: exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh
-  asinh acosh atanh erf erfc lgamma digamma cbrt sqrt floor ceil rint trunc, atan2 pow hypot fmod
+  asinh acosh atanh erf erfc lgamma digamma cbrt sqrt floor ceil rint trunc, atan2 pow hypot
   copysign, polygamma(n, x), fma(a, b, c); isnan isinf isfinite signbit give booleans.
-* ``fabs`` on any number; ``fmin_nan``, ``fmax_nan`` on any numbers, NaN propagating.
+* ``fabs``, ``fmod``, ``fmin_nan``, ``fmax_nan`` on any numbers; the last two propagate NaN.
 * ``select(c, a, b)``: a choice without a branch; both sides are evaluated.
 * ``add_reassoc(acc, x)``, ``mul_reassoc``, ``min_reassoc``, ``max_reassoc``: a step of a reduction
   that LLVM may reorder, and so vectorise. All other arithmetic keeps its exact IEEE meaning.

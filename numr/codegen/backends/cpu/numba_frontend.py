@@ -35,6 +35,7 @@ from numba.core import (
     types,
     typing,
 )
+from numba.core.errors import TypingError
 from numba.core.targetconfig import ConfigStack
 from numba.core.typing import templates
 
@@ -114,6 +115,7 @@ class _TypingContext(typing.Context):  # type: ignore[misc]
 
     def init(self) -> None:
         self.signatures: dict[tuple[Any, tuple[Any, ...]], Any] = {}
+        self.language: set[Any] = set()
 
     def refresh(self) -> None:
         pass
@@ -121,7 +123,13 @@ class _TypingContext(typing.Context):  # type: ignore[misc]
     def resolve_function_type(self, func: Any, args: Any, kws: Any) -> Any:
         """One dictionary look-up for the language's own operations (Numba rates every overload)."""
         key = getattr(func, "typing_key", func)
-        found = self.signatures.get((key, tuple(map(types.unliteral, args))))
+        wanted = tuple(map(types.unliteral, args))
+        found = self.signatures.get((key, wanted))
+        if (
+            found is None and key in self.language
+        ):  # no conversions: i64 & f64 is a printer's mistake
+            given = ", ".join(map(str, wanted))
+            raise TypingError(f"the kernel language has no {key.__name__} of ({given})")
         return super().resolve_function_type(func, args, kws) if found is None else found
 
 
@@ -208,6 +216,13 @@ def _no_collection() -> Iterator[None]:
             gc.enable()
 
 
+def _flags() -> Any:
+    flags: Any = compiler.Flags()
+    for name, value in (("error_model", "numpy"), ("noalias", True)):
+        setattr(flags, name, value)
+    return flags
+
+
 class Frontend:
     """One typing and one target context, with the kernel language in them."""
 
@@ -222,9 +237,7 @@ class Frontend:
         }
         self._borrow_from_numba()
         self._install_language()
-        self.flags: Any = compiler.Flags()
-        self.flags.error_model = "numpy"
-        self.flags.noalias = True
+        self.flags = _flags()
 
     def _borrow_from_numba(self) -> None:
         """Range loops and pointer access, and no more of Numba's 2000 registry entries."""
@@ -271,6 +284,7 @@ class Frontend:
         self.typing.insert_function(template(self.typing))
         self.typing.insert_global(key, types.Function(template))
         self.target.operations[key] = op
+        self.typing.language.add(key)
         self.typing.signatures.update({(key, case.args): case for case in cases})
 
     def lower(self, text: str, entry: str, params: tuple[str, ...]) -> str:

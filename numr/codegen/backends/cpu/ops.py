@@ -109,6 +109,19 @@ def _int_division(remainder: bool) -> Emit:
     return emit
 
 
+def _fmod(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+    """C's remainder, with the sign of the dividend; an integer's by zero is 0, as NumPy has it."""
+    if ret in FLOATS:
+        return _math("fmod")(b, ret, codes, args)
+    x, y = args
+    one, zero = ir.Constant(x.type, 1), _zero(ret)
+    trap = b.icmp_unsigned("==", y, zero)
+    if ret in SIGNED:  # the smallest by -1, too: its remainder is 0
+        trap = b.or_(trap, b.icmp_signed("==", y, ir.Constant(x.type, -1)))
+    safe = b.select(trap, one, y)
+    return b.srem(x, safe) if ret in SIGNED else b.urem(x, safe)
+
+
 def _unchecked(op: str) -> Emit:
     def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
         return getattr(b, op)(*args)
@@ -285,7 +298,8 @@ FUNCTIONS: tuple[Op, ...] = (
     *(Op(c, tuple((c, (s,)) for s in ALL), convert) for c in NUMBERS),
     Op("boolean", _to_bool(ALL, 1), convert),
     *(Op(n, _same(FLOATS, 1), _math(n)) for n in MATH_1),
-    *(Op(n, _same(FLOATS, 2), _math(n)) for n in MATH_2),
+    *(Op(n, _same(FLOATS, 2), _math(n)) for n in MATH_2 if n != "fmod"),
+    Op("fmod", _same(NUMBERS, 2), _fmod),
     *(Op(n, _same(FLOATS, 1), _intrinsic(n)) for n in ("sqrt", "floor", "ceil", "trunc")),
     # roundeven is what rint does in the default rounding mode, and needs no libm.
     Op("rint", _same(FLOATS, 1), _intrinsic("roundeven")),
