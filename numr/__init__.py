@@ -1,9 +1,9 @@
 """numr: NumPy-like Python, differentiated to any order, fused and compiled.
 
-    >>> import numr as nr
-    >>> f = nr.jit(lambda x: nr.sum(nr.sin(x) ** 2))
-    >>> nr.grad(f)(nr.asarray([0.0, 1.0])).shape
-    (2,)
+>>> import numr as nr
+>>> f = nr.jit(lambda x: nr.sum(nr.sin(x) ** 2))
+>>> nr.grad(f)(nr.asarray([0.0, 1.0])).shape
+(2,)
 """
 
 from __future__ import annotations
@@ -12,10 +12,20 @@ import importlib
 import math
 from typing import Any
 
-
 from numr import errors, tree
 from numr.array import Array
-from numr.autodiff import grad, hessian, hvp, jacfwd, jacrev, jvp, linearize, stop_gradient, value_and_grad, vjp
+from numr.autodiff import (
+    grad,
+    hessian,
+    hvp,
+    jacfwd,
+    jacrev,
+    jvp,
+    linearize,
+    stop_gradient,
+    value_and_grad,
+    vjp,
+)
 from numr.dtypes import (
     DType,
     bool_,

@@ -140,10 +140,19 @@ class Array(Operators):
         import numr
 
         if api_version not in (None, numr.__array_api_version__):
-            raise ValueError(f"numr follows the array API {numr.__array_api_version__}, not {api_version}")
+            raise ValueError(
+                f"numr follows the array API {numr.__array_api_version__}, not {api_version}"
+            )
         return numr
 
-    def __dlpack__(self, *, stream: Any = None, max_version: Any = None, dl_device: Any = None, copy: Any = None) -> Any:
+    def __dlpack__(
+        self,
+        *,
+        stream: Any = None,
+        max_version: Any = None,
+        dl_device: Any = None,
+        copy: Any = None,
+    ) -> Any:
         value = self._read("__dlpack__()")
         return value.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
 
@@ -159,9 +168,10 @@ class Array(Operators):
         return self._read("tolist()").tolist()
 
     def _scalar(self, operation: str) -> Any:
-        if self.size != 1 and (self._value is not None or self._node is not None):
-            if self._node is None or self._node.trace is None:
-                raise TypeError(f"{operation} needs an array of one element, not shape {tuple(map(int, self.shape))}")
+        if self.size != 1 and (self._node is None or self._node.trace is None):
+            raise TypeError(
+                f"{operation} needs an array of one element, not shape {tuple(map(int, self.shape))}"
+            )
         return self._read(operation)
 
     def __float__(self) -> float:
@@ -190,18 +200,25 @@ class Array(Operators):
         return (self[i] for i in range(len(self)))
 
     def __contains__(self, value: Any) -> bool:
-        import numr
-
-        return bool(numr.any(self == value))
+        return (self == value).any().item()  # type: ignore[no-any-return, attr-defined]
 
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
         node = self._node
-        if node is not None and node.value is None and node.trace is not None and node.trace.blocker():
+        if (
+            node is not None
+            and node.value is None
+            and node.trace is not None
+            and node.trace.blocker()
+        ):
             return f"numr.Array(shape={tuple(map(int, self.shape))}, dtype={self.dtype}, traced)"
         body = np.array2string(self._read("repr()"), separator=", ", prefix="numr.Array(")
-        suffix = "" if self.dtype in (dtypes.float64, dtypes.int64, dtypes.bool_) else f", dtype={self.dtype}"
+        suffix = (
+            ""
+            if self.dtype in (dtypes.float64, dtypes.int64, dtypes.bool_)
+            else f", dtype={self.dtype}"
+        )
         return f"numr.Array({body}{suffix})"
 
     def __format__(self, spec: str) -> str:
@@ -277,7 +294,11 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
 
         return from_node(cast(x.node, as_dtype(dtype)))
     if isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic):
-        target = as_dtype(type(x) if type(x) in dtypes.DEFAULT_BY_PYTHON else int) if dtype is None else as_dtype(dtype)
+        target = (
+            as_dtype(type(x) if type(x) in dtypes.DEFAULT_BY_PYTHON else int)
+            if dtype is None
+            else as_dtype(dtype)
+        )
         return from_node(const(x, target))
     if isinstance(x, (list, tuple)) and _holds_arrays(x):
         from numr.functions.manipulation import stack
@@ -285,12 +306,12 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
         return to_array(stack([to_array(item, dtype) for item in x]), dtype)
     if hasattr(x, "__dlpack__") and not isinstance(x, (np.ndarray, np.generic)):
         x = np.from_dlpack(x)
-    target = None if dtype is None else as_dtype(dtype).dtype
+    wanted = None if dtype is None else as_dtype(dtype).dtype
     try:
         if isinstance(x, np.ndarray) and not copy and copy is not None:
-            value = np.asarray(x, dtype=target)
+            value = np.asarray(x, dtype=wanted)
         else:
-            value = np.array(x, dtype=target)
+            value = np.array(x, dtype=wanted)
     except ValueError as error:
         raise TypeError(f"cannot make an array of {type(x).__name__}: {error}") from None
     as_dtype(value.dtype)
@@ -300,7 +321,9 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
 
 
 def _holds_arrays(items: Any) -> bool:
-    return any(isinstance(i, Array) or (isinstance(i, (list, tuple)) and _holds_arrays(i)) for i in items)
+    return any(
+        isinstance(i, Array) or (isinstance(i, (list, tuple)) and _holds_arrays(i)) for i in items
+    )
 
 
 def _check_alive(node: Node) -> None:
@@ -310,5 +333,7 @@ def _check_alive(node: Node) -> None:
         if not trace.alive and trace.kind != "grad":
             from numr import messages
 
-            raise messages.leaked_value(node.shape, node.dtype, trace.kind, trace.name, node.location)
+            raise messages.leaked_value(
+                node.shape, node.dtype, trace.kind, trace.name, node.location
+            )
         trace = trace.parent

@@ -33,7 +33,15 @@ __all__ = [
 class _Linearized:
     """A function run once on aliases of some of its arguments: its outputs, ready to be moved."""
 
-    def __init__(self, transform: str, fun: Callable[..., Any], argnums: Any, args: Any, kwargs: Any, has_aux: bool):
+    def __init__(
+        self,
+        transform: str,
+        fun: Callable[..., Any],
+        argnums: Any,
+        args: Any,
+        kwargs: Any,
+        has_aux: bool,
+    ):
         self.transform = transform
         self.name = getattr(fun, "__name__", repr(fun))
         self.single = isinstance(argnums, int)
@@ -52,7 +60,8 @@ class _Linearized:
             if has_aux:
                 if not (isinstance(result, tuple) and len(result) == 2):
                     raise TypeError(
-                        f"{transform} with has_aux=True needs {self.name} to return (output, aux), not {type(result).__name__}"
+                        f"{transform} with has_aux=True needs {self.name} to return (output, aux), "
+                        f"not {type(result).__name__}"
                     )
                 result, self.aux = result
             out_leaves, self.out_tree = tree.flatten(result)
@@ -68,7 +77,9 @@ class _Linearized:
                 )
         found = tuple(i % count for i in listed)
         if len(set(found)) != len(found):
-            raise GradientError(f"{self.transform}({self.name}): argnums={argnums!r} names an argument twice")
+            raise GradientError(
+                f"{self.transform}({self.name}): argnums={argnums!r} names an argument twice"
+            )
         return found
 
     def _input(self, k: int, leaf: Any) -> Node:
@@ -90,10 +101,14 @@ class _Linearized:
         moved = {a: s for a, s in zip(self.aliases, seeds, strict=True) if s is not None}
         return jvp_graph(self.out_nodes, moved)
 
-    def pull(self, seeds: Sequence[Node], tangents: Sequence[Node | None], cts: Sequence[Node | None]) -> list[Node]:
+    def pull(
+        self, seeds: Sequence[Node], tangents: Sequence[Node | None], cts: Sequence[Node | None]
+    ) -> list[Node]:
         """Cotangents of the inputs, given those of the outputs."""
         found = transpose_graph(tangents, seeds, cts, add)
-        return [zeros_like(x) if ct is None else ct for x, ct in zip(self.in_nodes, found, strict=True)]
+        return [
+            zeros_like(x) if ct is None else ct for x, ct in zip(self.in_nodes, found, strict=True)
+        ]
 
     def output(self) -> Any:
         return self.out_tree.unflatten([from_node(n) for n in self.out_nodes])
@@ -110,7 +125,11 @@ class _Linearized:
             raise GradientError(
                 f"{self.transform}({self.name}) needs a real scalar output, but the function returned "
                 f"{out.dtype}{tuple(map(int, out.shape))}; "
-                + ("sum it, or use jacrev for a Jacobian" if out.shape else "return a floating value")
+                + (
+                    "sum it, or use jacrev for a Jacobian"
+                    if out.shape
+                    else "return a floating value"
+                )
             )
         return out
 
@@ -166,7 +185,9 @@ def value_and_grad(
     return value_and_grad_fun
 
 
-def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def grad(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """The gradient of a scalar function, as a function of the same arguments.
 
     Args:
@@ -199,7 +220,9 @@ def grad(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: boo
     return grad_fun
 
 
-def _matching(name: str, what: str, structure: tree.TreeDef, expected: Sequence[Node], value: Any) -> list[Node]:
+def _matching(
+    name: str, what: str, structure: tree.TreeDef, expected: Sequence[Node], value: Any
+) -> list[Node]:
     """Tangents or cotangents as nodes, checked against what they belong to."""
     leaves, given = tree.flatten(value)
     if given != structure:
@@ -215,7 +238,9 @@ def _matching(name: str, what: str, structure: tree.TreeDef, expected: Sequence[
             )
         weak = isinstance(leaf, SCALARS)
         if x.dtype is not node.dtype and not weak and x.dtype.kind != node.dtype.kind:
-            raise GradientError(f"{name}: {what}{path} has dtype {x.dtype}, its primal {node.dtype}")
+            raise GradientError(
+                f"{name}: {what}{path} has dtype {x.dtype}, its primal {node.dtype}"
+            )
         nodes.append(cast(x.node, node.dtype))
     return nodes
 
@@ -284,7 +309,10 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
     """
     run = _Linearized("linearize", fun, range(len(primals)), primals, {}, has_aux)
     seeds = run.seeds()
-    linear = [zeros_like(y) if t is None else t for y, t in zip(run.out_nodes, run.tangents(seeds), strict=True)]
+    linear = [
+        zeros_like(y) if t is None else t
+        for y, t in zip(run.out_nodes, run.tangents(seeds), strict=True)
+    ]
 
     def push(*tangents: Any) -> Any:
         given = _matching("linearize", "tangents", run.in_tree, run.in_nodes, tangents)
@@ -309,7 +337,9 @@ def _basis(node: Node) -> Node:
     return reshape(eye, (n, *node.shape))
 
 
-def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def jacfwd(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """The Jacobian, one forward pass per input element (all in one batch).
 
     Returns:
@@ -330,10 +360,18 @@ def jacfwd(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: b
         for k, x in enumerate(run.in_nodes):
             seed = param_like(x)
             tangents = run.tangents([seed if i == k else None for i in range(len(run.in_nodes))])
-            full = [zeros_like(y) if t is None else t for y, t in zip(run.out_nodes, tangents, strict=True)]
+            full = [
+                zeros_like(y) if t is None else t
+                for y, t in zip(run.out_nodes, tangents, strict=True)
+            ]
             basis = _basis(x)
             pushed = batch(full, {seed: (basis, 0)}, basis.shape[0])
-            columns.append([_columns_last(p, axis, y, x) for (p, axis), y in zip(pushed, run.out_nodes, strict=True)])
+            columns.append(
+                [
+                    _columns_last(p, axis, y, x)
+                    for (p, axis), y in zip(pushed, run.out_nodes, strict=True)
+                ]
+            )
         rows = [[column[j] for column in columns] for j in range(len(run.out_nodes))]
         result = run.out_tree.unflatten([_arrays(run.in_tree, row) for row in rows])
         return (result, run.aux) if has_aux else result
@@ -350,7 +388,9 @@ def _columns_last(p: Node, axis: int | None, y: Node, x: Node) -> Node:
     return reshape(move_axis(p, axis, p.rank - 1), (*y.shape, *x.shape))
 
 
-def jacrev(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def jacrev(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """The Jacobian, one reverse pass per output element (all in one batch).
 
     Returns:
@@ -371,10 +411,15 @@ def jacrev(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: b
         rows = []
         for j, y in enumerate(run.out_nodes):
             seed = param_like(y)
-            cts = run.pull(seeds, tangents, [seed if i == j else None for i in range(len(run.out_nodes))])
+            cts = run.pull(
+                seeds, tangents, [seed if i == j else None for i in range(len(run.out_nodes))]
+            )
             basis = _basis(y)
             pulled = batch(cts, {seed: (basis, 0)}, basis.shape[0])
-            row = [_rows_first(p, axis, y, x) for (p, axis), x in zip(pulled, run.in_nodes, strict=True)]
+            row = [
+                _rows_first(p, axis, y, x)
+                for (p, axis), x in zip(pulled, run.in_nodes, strict=True)
+            ]
             rows.append(_arrays(run.in_tree, row))
         result = run.out_tree.unflatten(rows)
         return (result, run.aux) if has_aux else result
@@ -391,7 +436,9 @@ def _rows_first(p: Node, axis: int | None, y: Node, x: Node) -> Node:
     return reshape(move_axis(p, axis, 0), (*y.shape, *x.shape))
 
 
-def hessian(fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+def hessian(
+    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+) -> Callable[..., Any]:
     """The Hessian of a scalar function: forward mode over its gradient.
 
     Returns:
@@ -424,7 +471,9 @@ def hvp(fun: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
     @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def product(*args: Any, **kwargs: Any) -> Any:
         if len(args) < argnums + 2:
-            raise TypeError(f"hvp needs the direction right after argument {argnums}: hvp(f)(x, v, *rest)")
+            raise TypeError(
+                f"hvp needs the direction right after argument {argnums}: hvp(f)(x, v, *rest)"
+            )
         plain = (*args[: argnums + 1], *args[argnums + 2 :])
 
         def slope(x: Any) -> Any:

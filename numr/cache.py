@@ -76,11 +76,11 @@ def clear(disk: bool = False) -> None:
 
     Jitted functions keep working; they compile again.
     """
-    from numr import jit
     from numr.codegen import kernels, program, store
+    from numr.jit import forget_all
 
     program.PROGRAMS.clear()
     kernels.BUILT.clear()
-    jit.forget_all()
+    forget_all()
     if disk:
         store.clear()

@@ -13,7 +13,7 @@ from numr.codegen import kernels as kernel_store
 from numr.codegen import program as programs
 from numr.codegen import target
 from numr.codegen.fuse import LibraryStep, own_cost
-from numr.ir.dims import Dim
+from numr.codegen.lower import product
 from numr.ir.node import Node, toposort
 from numr.ir.text import Canonical
 from numr.rules import rewrite
@@ -134,7 +134,9 @@ class Lowered:
 
     def picture(self, path: str | None = None) -> str:
         """The rewritten graph as an SVG picture, written to `path` if one is given."""
-        svg = draw(self._rewritten.inputs, self._rewritten.outputs, self._names, self._program.fused)
+        svg = draw(
+            self._rewritten.inputs, self._rewritten.outputs, self._names, self._program.fused
+        )
         if path is not None:
             with open(path, "w", encoding="utf-8") as file:
                 file.write(svg)
@@ -175,10 +177,11 @@ def _cost(graph: Canonical, program: programs.Program) -> Cost:
     by_slot = {n: _count(n.shape) * n.dtype.itemsize for n in graph.order}
     for number, step in enumerate(program.steps):
         if isinstance(step, programs.Allocation):
-            extents = [sizes[e.index] if isinstance(e, Dim) else e for e in step.shape]
-            alive[step.slot] = _count(extents) * step.dtype.itemsize
+            alive[step.slot] = product(step.shape, sizes) * step.dtype.itemsize
         elif isinstance(step, programs.Call):
-            alive[step.slot] = next((by_slot[s.node] for s in fused.steps if isinstance(s, LibraryStep)), 0)
+            alive[step.slot] = next(
+                (by_slot[s.node] for s in fused.steps if isinstance(s, LibraryStep)), 0
+            )
         peak = max(peak, sum(alive.values()))
         for slot in dead.get(number, ()):
             alive.pop(slot, None)
@@ -235,13 +238,23 @@ def explain(fun: Any, *args: Any, **kwargs: Any) -> Text:
     if not traced:
         lines.append("trace: cached for these shapes and dtypes")
     else:
-        why = "first call" if not known else "shapes, dtypes, structure or static arguments not seen before"
-        lines.append(f"trace: new ({why}); {len(lowered._graph.order)} nodes, {len(lowered._rewritten.order)} rewritten")
+        why = (
+            "first call"
+            if not known
+            else "shapes, dtypes, structure or static arguments not seen before"
+        )
+        lines.append(
+            f"trace: new ({why}); {len(lowered._graph.order)} nodes, {len(lowered._rewritten.order)} rewritten"
+        )
     if traced:
-        lines.append("program: " + ("new structure" if built else "found: the same structure was compiled before"))
+        lines.append(
+            "program: "
+            + ("new structure" if built else "found: the same structure was compiled before")
+        )
         lines.append("sizes: " + ("new" if bound else "seen before"))
     lines.append(
-        f"compiled: {compiled} kernels" + (f" ({missed - compiled} found on disk)" if missed > compiled else "")
+        f"compiled: {compiled} kernels"
+        + (f" ({missed - compiled} found on disk)" if missed > compiled else "")
     )
     plural = "" if cost.kernels == 1 else "s"
     lines.append(
@@ -272,7 +285,9 @@ def show(fun: Callable[..., Any], *args: Any, **kwargs: Any) -> Text:
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y = 168, 40, 18, 34
 
 
-def draw(inputs: Sequence[Node], outputs: Sequence[Node], names: Sequence[str], fused: Any = None) -> str:
+def draw(
+    inputs: Sequence[Node], outputs: Sequence[Node], names: Sequence[str], fused: Any = None
+) -> str:
     """A layered drawing of a graph as SVG: inputs on top, stored nodes filled, views pale."""
     order = toposort(outputs)
     drawn = [n for n in order if n.prim.name != "const"]
@@ -286,7 +301,9 @@ def draw(inputs: Sequence[Node], outputs: Sequence[Node], names: Sequence[str], 
     widest = max((len(r) for r in rows.values()), default=1)
     for depth, row in rows.items():
         # Each node near the middle of what it is made of keeps edges short and uncrossed.
-        row.sort(key=lambda n: sum(place[x][0] for x in n.inputs if x in place) / max(1, len(n.inputs)))
+        row.sort(
+            key=lambda n: sum(place[x][0] for x in n.inputs if x in place) / max(1, len(n.inputs))
+        )
         offset = (widest - len(row)) * (_WIDTH + _GAP_X) / 2
         for k, node in enumerate(row):
             place[node] = (20 + offset + k * (_WIDTH + _GAP_X), 20 + depth * (_HEIGHT + _GAP_Y))
@@ -314,9 +331,13 @@ def draw(inputs: Sequence[Node], outputs: Sequence[Node], names: Sequence[str], 
         title = labels.get(node, node.prim.name)
         constants = [n.prim.reference(**n.params) for n in node.inputs if n.prim.name == "const"]
         if constants and node not in labels:
-            title += " " + ", ".join(f"{c:.6g}" if c.dtype.kind == "f" else str(c) for c in constants)
+            title += " " + ", ".join(
+                f"{c:.6g}" if c.dtype.kind == "f" else str(c) for c in constants
+            )
         detail = f"{node.dtype.short}{[int(n) for n in node.shape]}"
-        parts.append(f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{fill}" stroke="#556"/>')
+        parts.append(
+            f'<rect x="{x}" y="{y}" width="{_WIDTH}" height="{_HEIGHT}" rx="6" fill="{fill}" stroke="#556"/>'
+        )
         parts.append(f'<text x="{x + 8}" y="{y + 16}">{html.escape(title[:24])}</text>')
         parts.append(f'<text x="{x + 8}" y="{y + 32}" fill="#556">{html.escape(detail)}</text>')
     return "\n".join([*parts, "</svg>"])

@@ -146,7 +146,9 @@ def _promote_pair(a: DType, b: DType) -> DType:
     return _BY_NUMPY[np.promote_types(a.dtype, b.dtype)]
 
 
-_PROMOTION: dict[tuple[DType, DType], DType] = {(a, b): _promote_pair(a, b) for a in ALL for b in ALL}
+_PROMOTION: dict[tuple[DType, DType], DType] = {
+    (a, b): _promote_pair(a, b) for a in ALL for b in ALL
+}
 
 
 def promote(a: DType, b: DType) -> DType:

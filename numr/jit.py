@@ -54,11 +54,19 @@ class Traced:
 
     __slots__ = ("captured", "out_tree", "outputs", "params", "weak")
 
-    def __init__(self, name: str, fun: Callable[..., Any], rebuild: Callable[[list[Any]], Any], specs: Sequence[Any]):
+    def __init__(
+        self,
+        name: str,
+        fun: Callable[..., Any],
+        rebuild: Callable[[list[Any]], Any],
+        specs: Sequence[Any],
+    ):
         with new_trace("jit", name) as trace:
             self.params = [param(shape, dtype, trace) for dtype, shape, _ in specs]
             start = self.params[-1].number if self.params else -1
-            arrays = [from_node(p, weak) for p, (_, _, weak) in zip(self.params, specs, strict=True)]
+            arrays = [
+                from_node(p, weak) for p, (_, _, weak) in zip(self.params, specs, strict=True)
+            ]
             args, kwargs = rebuild(arrays)
             leaves, self.out_tree = tree.flatten(fun(*args, **kwargs))
             results = [self._result(name, leaf) for leaf in leaves]
@@ -66,14 +74,18 @@ class Traced:
         self.weak = [weak for _, weak in results]
         self._compute_captured(start)
         known = set(self.params)
-        self.captured = [n for n in toposort(self.outputs) if n.value is not None and n not in known]
+        self.captured = [
+            n for n in toposort(self.outputs) if n.value is not None and n not in known
+        ]
 
     @staticmethod
     def _result(name: str, leaf: Any) -> tuple[Node, bool]:
         try:
             array = to_array(leaf)
         except TypeError as error:
-            raise TypeError(f"jit({name}) can return arrays, numbers and containers of them: {error}") from None
+            raise TypeError(
+                f"jit({name}) can return arrays, numbers and containers of them: {error}"
+            ) from None
         return array.node, array.weak
 
     def _compute_captured(self, start: int) -> None:
@@ -84,7 +96,11 @@ class Traced:
         waiting = [
             n
             for n in toposort(self.outputs)
-            if n.number < start and n.value is None and n.trace is None and n.prim not in cheap and n.inputs
+            if n.number < start
+            and n.value is None
+            and n.trace is None
+            and n.prim not in cheap
+            and n.inputs
         ]
         if waiting:
             below = {x for n in waiting for x in n.inputs}
@@ -158,12 +174,16 @@ class Jitted:
             parameters = list(inspect.signature(self._fun).parameters.values())
         except (TypeError, ValueError):
             return
-        positional = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+        positional = [
+            p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)
+        ]
         names = [p.name for p in parameters if p.kind is not p.VAR_KEYWORD]
         takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
         for name in self._static_argnames:
             if name not in names and not takes_any:
-                raise ValueError(f"jit({self._name}): static_argnames names {name!r}, which the function does not have")
+                raise ValueError(
+                    f"jit({self._name}): static_argnames names {name!r}, which the function does not have"
+                )
         numbers = {i % len(positional) if positional and i < 0 else i for i in self._static_argnums}
         by_name = {positional.index(n) for n in self._static_argnames if n in positional}
         self._static_argnames |= {positional[i] for i in numbers if i < len(positional)}
@@ -217,7 +237,9 @@ class Jitted:
         traced = Traced(self._name, self._fun, rebuild, specs)
         return Plan(traced, specs, self._options)
 
-    def _signature(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[list[Any], Any, Any]:
+    def _signature(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[list[Any], Any, Any]:
         """Array leaves, the key of everything else, and how to put arguments together again."""
         static: list[Any] = []
         if self._static_argnums or (kwargs and self._static_argnames):
@@ -237,7 +259,7 @@ class Jitted:
 
         else:
             leaves, structure = tree.flatten((args, kwargs))
-            rebuild = structure.unflatten
+            return leaves, (structure, ()), structure.unflatten
         # A static 1 and True and 1.0 are equal but not the same program.
         return leaves, (structure, tuple((k, type(v), v) for k, v in static)), rebuild
 
@@ -287,13 +309,18 @@ class Jitted:
 
     def __reduce__(self) -> tuple[Any, ...]:
         options = (self._static_argnums, tuple(self._static_argnames), self._donate)
-        return (_rebuild, (self._fun, *options, self._options["fast_math"], self._options["device"]))
+        return (
+            _rebuild,
+            (self._fun, *options, self._options["fast_math"], self._options["device"]),
+        )
 
     def __repr__(self) -> str:
         return f"<numr.jit {self._name}>"
 
 
-def _rebuild(fun: Any, argnums: Any, argnames: Any, donate: Any, fast_math: Any, device: Any) -> Jitted:
+def _rebuild(
+    fun: Any, argnums: Any, argnames: Any, donate: Any, fast_math: Any, device: Any
+) -> Jitted:
     return Jitted(fun, argnums, argnames, donate, fast_math, device)
 
 
@@ -330,7 +357,9 @@ class _Donated:
     """What stands in a handle whose buffer was given away."""
 
     def __getattr__(self, name: str) -> Any:
-        raise LeakedValueError("this array was donated to a jitted function (donate_argnums) and can no longer be read")
+        raise LeakedValueError(
+            "this array was donated to a jitted function (donate_argnums) and can no longer be read"
+        )
 
 
 def _donate(argument: Any) -> None:
@@ -398,5 +427,10 @@ def jit(
     if not callable(fun):
         raise TypeError(f"jit takes a function, not {type(fun).__name__}")
     return Jitted(
-        fun, _as_tuple(static_argnums), _as_tuple(static_argnames), _as_tuple(donate_argnums), fast_math, device
+        fun,
+        _as_tuple(static_argnums),
+        _as_tuple(static_argnames),
+        _as_tuple(donate_argnums),
+        fast_math,
+        device,
     )

@@ -23,7 +23,9 @@ def force(array: Array, operation: str) -> Any:
     assert node is not None
     if node.trace is not None and (trace := node.trace.blocker()) is not None:
         if not trace.alive:
-            raise messages.leaked_value(node.shape, node.dtype, trace.kind, trace.name, node.location)
+            raise messages.leaked_value(
+                node.shape, node.dtype, trace.kind, trace.name, node.location
+            )
         name = operation.removesuffix("()").removeprefix("numpy.")
         raise messages.traced_value(name, node.shape, node.dtype, node.location, trace.kind)
     realize([node])

@@ -25,9 +25,9 @@ class _State:
 
 
 def _take_apart(state: _State) -> tuple[tuple[Any, ...], Any]:
-    from numr.array import Array
-
     import numpy as np
+
+    from numr.array import Array
 
     names, children, fixed = [], [], []
     for name, value in vars(state.instance).items():
@@ -44,7 +44,9 @@ def _take_apart(state: _State) -> tuple[tuple[Any, ...], Any]:
                 f"register {state.kind.__name__} with numr.tree.register"
             ) from None
         fixed.append((name, type(value), value))
-    return tuple(children), _Shape(state.kind, tuple(names), tuple(fixed), weakref.ref(state.instance))
+    return tuple(children), _Shape(
+        state.kind, tuple(names), tuple(fixed), weakref.ref(state.instance)
+    )
 
 
 class _Shape:
@@ -52,7 +54,9 @@ class _Shape:
 
     __slots__ = ("fixed", "instance", "kind", "names")
 
-    def __init__(self, kind: type, names: tuple[str, ...], fixed: tuple[Any, ...], instance: Any) -> None:
+    def __init__(
+        self, kind: type, names: tuple[str, ...], fixed: tuple[Any, ...], instance: Any
+    ) -> None:
         self.kind, self.names, self.fixed, self.instance = kind, names, fixed, instance
 
     def __eq__(self, other: object) -> bool:
@@ -73,8 +77,8 @@ def _put_together(shape: _Shape, children: Any) -> Any:
         stand_in = copy.copy(original)
     else:
         stand_in = object.__new__(shape.kind)
-        vars(stand_in).update({name: value for name, _, value in shape.fixed})
-    vars(stand_in).update(zip(shape.names, children, strict=True))
+        stand_in.__dict__.update({name: value for name, _, value in shape.fixed})
+    stand_in.__dict__.update(zip(shape.names, children, strict=True))
     return stand_in
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-
 if TYPE_CHECKING:
     from numr.array import Array
 
@@ -22,7 +21,12 @@ def _acceptable(x: Any) -> bool:
     """Whether an operator should try: otherwise Python asks the other operand."""
     from numr.array import Array
 
-    return isinstance(x, (Array, *_OPERANDS)) or hasattr(x, "__array_interface__") or hasattr(x, "dtype") or isinstance(x, list)
+    return (
+        isinstance(x, (Array, *_OPERANDS))
+        or hasattr(x, "__array_interface__")
+        or hasattr(x, "dtype")
+        or isinstance(x, list)
+    )
 
 
 def _binary(name: str) -> Callable[..., Any]:
@@ -92,7 +96,9 @@ class Operators:
 
     sum, prod, mean, var, std = (_method(n) for n in ("sum", "prod", "mean", "var", "std"))
     max, min, any, all = (_method(n) for n in ("max", "min", "any", "all"))
-    argmax, argmin, cumsum, cumprod = (_method(n) for n in ("argmax", "argmin", "cumsum", "cumprod"))
+    argmax, argmin, cumsum, cumprod = (
+        _method(n) for n in ("argmax", "argmin", "cumsum", "cumprod")
+    )
     sort, argsort, squeeze, ravel = (_method(n) for n in ("sort", "argsort", "squeeze", "ravel"))
     conj, round, clip, dot = (_method(n) for n in ("conj", "round", "clip", "dot"))
     take, repeat, diagonal, trace = (_method(n) for n in ("take", "repeat", "diagonal", "trace"))
@@ -139,5 +145,3 @@ class Operators:
     def imag(self: Any) -> Array:
         """The imaginary part."""
         return _functions().imag(self)  # type: ignore[no-any-return]
-
-

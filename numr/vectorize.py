@@ -65,7 +65,9 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callab
                 )
             size = length if size is None else size
         if size is None:
-            raise AxisError(f"vmap({name}): in_axes={in_axes!r} maps no argument; at least one needs an axis")
+            raise AxisError(
+                f"vmap({name}): in_axes={in_axes!r} maps no argument; at least one needs an axis"
+            )
         mapped: dict[Node, tuple[Node, int | None]] = {}
         with new_trace("vmap", name) as trace:
             inner = []
@@ -87,7 +89,9 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callab
         for (node, axis), target in zip(batch(outs, mapped, size), targets, strict=True):
             if target is None:
                 if axis is not None:
-                    raise AxisError(f"vmap({name}): out_axes is None for a result that differs over the batch")
+                    raise AxisError(
+                        f"vmap({name}): out_axes is None for a result that differs over the batch"
+                    )
                 results.append(from_node(node))
                 continue
             node = batched_first(node, axis, size)

@@ -26,7 +26,8 @@ def has_complex(region: Region) -> bool:
 def pairs(builder: ExprBuilder, region: Region) -> Region:
     """The region over real buffers twice as long, real and imaginary parts side by side."""
     operands = tuple(
-        Operand(real_part_dtype(o.dtype), (*o.shape, 2)) if o.dtype.kind == "c" else o for o in region.operands
+        Operand(real_part_dtype(o.dtype), (*o.shape, 2)) if o.dtype.kind == "c" else o
+        for o in region.operands
     )
     p = _Parts(builder)
     new: dict[Expr, Any] = {}
@@ -41,7 +42,9 @@ def pairs(builder: ExprBuilder, region: Region) -> Region:
         for k, part in enumerate(new[o.expr]):
             place = (*index, builder.const(k, int64))
             shape = (*o.shape, 2)
-            outputs.append(replace(o, expr=part, index=place, shape=shape, dtype=real_part_dtype(o.dtype)))
+            outputs.append(
+                replace(o, expr=part, index=place, shape=shape, dtype=real_part_dtype(o.dtype))
+            )
     return Region(operands, tuple(outputs))
 
 
@@ -270,7 +273,9 @@ class _Parts:
         minus = self.op_sqrt((self.op(S.sub, z[0], one), z[1]))
         plus = self.op_sqrt((self.plus(z[0], one), z[1]))
         re = self.plus(self.times(minus[0], plus[0]), self.times(minus[1], plus[1]))
-        return self.op(S.asinh, re), self.times(self.c(2, z[0]), self.op(S.atan2, minus[1], plus[0]))
+        return self.op(S.asinh, re), self.times(
+            self.c(2, z[0]), self.op(S.atan2, minus[1], plus[0])
+        )
 
     def op_expm1(self, z: Pair) -> Pair:
         a, b = z

@@ -75,6 +75,15 @@ def _floor_divide(b: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
     return b.op(S.select, b.op(S.eq, y, zero), plain, whole)
 
 
+def _integer_fmod(b: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
+    """The remainder with the sign of x, from that of the magnitudes."""
+    x, y = args
+    if x.dtype.kind == "u":
+        return b.op(S.remainder, x, y)
+    r = b.op(S.remainder, _magnitude(b, x), _magnitude(b, y))
+    return b.op(S.select, b.op(S.lt, x, b.const(0, x.dtype)), b.op(S.neg, r), r)
+
+
 def _integer_power(b: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
     """Square and multiply over the six low bits of the exponent: more would overflow anyway, but for
     bases 0, 1 and -1, whose powers the low bits decide."""
@@ -89,7 +98,9 @@ def _integer_power(b: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
             power = b.op(S.mul, power, power)
     large = b.op(S.gt, exponent, b.const(63, dtype))
     small_base = b.op(S.le, _magnitude(b, base), one)
-    return b.op(S.select, b.op(S.and_, large, b.op(S.xor, small_base, b.const(True, bool_))), zero, total)
+    return b.op(
+        S.select, b.op(S.and_, large, b.op(S.xor, small_base, b.const(True, bool_))), zero, total
+    )
 
 
 def _magnitude(b: ExprBuilder, x: Expr) -> Expr:
@@ -123,7 +134,9 @@ def _nextafter(b: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
     zero = b.const(0, dtype)
     # Away from zero the magnitude grows, and with it the bits, whatever the sign.
     outward = b.op(S.xor, b.op(S.lt, y, x), b.op(S.lt, x, zero))
-    stepped = b.bitcast(b.op(S.select, outward, b.op(S.sub, bits, one), b.op(S.add, bits, one)), dtype)
+    stepped = b.bitcast(
+        b.op(S.select, outward, b.op(S.sub, bits, one), b.op(S.add, bits, one)), dtype
+    )
     tiny = b.op(S.copysign, b.bitcast(one, dtype), y)
     moved = b.op(S.select, b.op(S.eq, x, zero), tiny, stepped)
     result = b.op(S.select, b.op(S.eq, x, y), y, moved)
@@ -141,6 +154,8 @@ RULES: dict[tuple[str, str], Rule] = {
     ("sign", "u"): _sign,
     ("remainder", "f"): _remainder,
     ("floor_divide", "f"): _floor_divide,
+    ("fmod", "i"): _integer_fmod,
+    ("fmod", "u"): _integer_fmod,
     ("pow", "i"): _integer_power,
     ("pow", "u"): _integer_power,
     ("shift_left", "i"): _shift,

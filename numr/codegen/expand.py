@@ -65,7 +65,9 @@ class Expander:
         self.base = base
         self.operands: list[Operand] = []
         self.sources: list[Node] = []  # the stored node behind each operand
-        self.order: tuple[Axis, ...] = ()  # loop order so far: output axes, then enclosing reductions
+        self.order: tuple[
+            Axis, ...
+        ] = ()  # loop order so far: output axes, then enclosing reductions
         self.visits: dict[Node, set[Index]] = {}
         self._slots: dict[tuple[Any, ...], int] = {}
         self._memo: dict[tuple[Any, ...], Expr] = {}
@@ -176,7 +178,9 @@ class Expander:
         wanted = {a for a in free if isinstance(a.extent, Dim)}
         if order and not wanted:
             raise MustStore(node, "a full reduction used at every element")
-        if set(order[: len(wanted)]) != wanted or any(e.kind not in ("axis", "const") for e in index):
+        if set(order[: len(wanted)]) != wanted or any(
+            e.kind not in ("axis", "const") for e in index
+        ):
             raise MustStore(node, "a reduction its user would repeat in an inner loop")
 
     # -- integer and boolean helpers for index maps ----------------------------------------------

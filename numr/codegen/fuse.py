@@ -76,7 +76,9 @@ class _Fuser:
         self.max_operands = max_operands
         self.reasons: dict[Node, str] = {}
         self.weights: dict[Node, int] = {}
-        self.has_reduction = any(hasattr(n.prim, "monoid") and n.inputs[0].rank > 1 for n in self.order)
+        self.has_reduction = any(
+            hasattr(n.prim, "monoid") and n.inputs[0].rank > 1 for n in self.order
+        )
 
     # -- sizes -----------------------------------------------------------------------------------
 
@@ -126,7 +128,7 @@ class _Fuser:
             if not is_element(node):
                 self.store(node, f"the result of {node.prim.name}")
                 if node.prim.lowering == "scatter":
-                    x, updates, *indices = node.inputs
+                    x, _updates, *_indices = node.inputs
                     if x.prim is not CONST and x not in self.inputs and not self._filled(x):
                         self.store(x, "what a scatter starts from")
                 else:
@@ -213,7 +215,9 @@ class _Fuser:
         outer = {a for o in step.region.outputs for a in o.axes}
         free = frozenset().union(*(e.free for index in indices for e in index))
         if free <= outer:
-            self.store(node, f"used at {len(indices)} places of its kernel, at cost {self.weights[node]}")
+            self.store(
+                node, f"used at {len(indices)} places of its kernel, at cost {self.weights[node]}"
+            )
 
     # -- grouping --------------------------------------------------------------------------------
 
@@ -226,7 +230,9 @@ class _Fuser:
             key = self._group_key(root)
             for other, members in groups:
                 # Neither may depend on the other through anything outside the group.
-                if other == key and not any(m in depends[root] or root in depends[m] for m in members):
+                if other == key and not any(
+                    m in depends[root] or root in depends[m] for m in members
+                ):
                     members.append(root)
                     break
             else:
@@ -272,7 +278,7 @@ class _Fuser:
 
     def _region(self, group: Sequence[Node]) -> tuple[RegionStep, Expander]:
         expander = self._expander()
-        outputs = []
+        outputs: list[tuple[Node, Output]] = []
         # The widest result first, so that its axes are the canonical ones.
         for root in sorted(group, key=lambda n: (-n.rank, n.number)):
             axes = expander.output_axes(root)
@@ -307,7 +313,15 @@ class _Fuser:
         expr = expander.element(updates, place)
         shape = tuple(self.extent(n) for n in node.shape)
         mode = node.params["mode"]
-        output = Output(expr, (*at, *place[lead:]), axes, shape, node.dtype, 0, "replace" if mode == "set" else mode)
+        output = Output(
+            expr,
+            (*at, *place[lead:]),
+            axes,
+            shape,
+            node.dtype,
+            0,
+            "replace" if mode == "set" else mode,
+        )
         region = Region(tuple(expander.operands), (output,))
         return RegionStep(region, expander.sources, [node], initial=x)
 
@@ -336,7 +350,10 @@ def writes(step: Step) -> list[Node]:
 def _ordered(steps: Sequence[Step]) -> list[Step]:
     """Steps so that every node is written before it is read; otherwise in order of first result."""
     writer = {node: step for step in steps for node in writes(step)}
-    pending = {id(s): {id(writer[n]) for n in reads(s) if n in writer and writer[n] is not s} for s in steps}
+    pending = {
+        id(s): {id(writer[n]) for n in reads(s) if n in writer and writer[n] is not s}
+        for s in steps
+    }
     rest = sorted(steps, key=lambda s: min(n.number for n in writes(s)))
     done: set[int] = set()
     ordered: list[Step] = []
@@ -351,5 +368,3 @@ def _ordered(steps: Sequence[Step]) -> list[Step]:
 def fuse(graph: Canonical, hints: Sequence[int], max_operands: int = 64) -> Fused:
     """Partition a graph. `hints[d]` is a representative size of symbol d (exact up to UNROLL)."""
     return _Fuser(graph, hints, max_operands).run()
-
-

@@ -46,10 +46,14 @@ def _full(reductions: list[Expr], hints: Mapping[Dim, int]) -> Schedule:
     for axis in axes:
         count *= hints.get(axis.extent, 1) if isinstance(axis.extent, Dim) else axis.extent
     same = all([a for a in r.data[1] if _looped(a)] == axes for r in outer)
-    flat = not any(r.kind == "reduce" for o in outer for r in reachable(o.args) if r is not o and r in outer)
+    flat = not any(
+        r.kind == "reduce" for o in outer for r in reachable(o.args) if r is not o and r in outer
+    )
     if count <= TWO_STAGES or not same or not flat:
         return Schedule("full", reduces=True)
-    return Schedule("blocks", reduces=True, block=BLOCK_OF_ELEMENTS if len(axes) == 1 else BLOCK_OF_ROWS)
+    return Schedule(
+        "blocks", reduces=True, block=BLOCK_OF_ELEMENTS if len(axes) == 1 else BLOCK_OF_ROWS
+    )
 
 
 def _columnwise(region: Region, reductions: list[Expr]) -> bool:

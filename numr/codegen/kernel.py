@@ -96,7 +96,9 @@ class Store:
     mode: str = "set"
 
     def __str__(self) -> str:
-        return f"{self.buffer}[{self.index}] {'' if self.mode == 'set' else self.mode}= {self.value}"
+        return (
+            f"{self.buffer}[{self.index}] {'' if self.mode == 'set' else self.mode}= {self.value}"
+        )
 
 
 @dataclass(slots=True)

@@ -52,7 +52,9 @@ def build_all(
                 if artifact is not None:
                     try:
                         built = load(k, artifact)
-                    except Exception:  # a file that passes its checksum and still does not load is a miss
+                    except (
+                        Exception
+                    ):  # a file that passes its checksum and still does not load is a miss
                         built = None
                 if built is None:
                     artifact = compile_one(k)
@@ -78,7 +80,12 @@ class _Progress:
     def step(self) -> None:
         if self.shown:
             self.done += 1
-            print(f"\rnumr: compiled {self.done} of up to {self.total} kernels", end="", file=sys.stderr, flush=True)
+            print(
+                f"\rnumr: compiled {self.done} of up to {self.total} kernels",
+                end="",
+                file=sys.stderr,
+                flush=True,
+            )
 
     def close(self) -> None:
         if self.shown and self.done:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from numr.codegen.decompose import decompose
 from numr.codegen.kernel import (
     Accumulate,
-    Buffer,
     Declare,
     For,
     Kernel,
@@ -25,8 +25,15 @@ from numr.codegen.kernel import (
     Var,
     verify,
 )
-from numr.codegen.decompose import decompose
-from numr.codegen.prepare import factors, reachable, roots_of, share_squares, transform, unroll, with_roots
+from numr.codegen.prepare import (
+    factors,
+    reachable,
+    roots_of,
+    share_squares,
+    transform,
+    unroll,
+    with_roots,
+)
 from numr.codegen.region import Axis, Expr, ExprBuilder, Output, Region
 from numr.codegen.schedule import Schedule
 from numr.dtypes import DType, int64
@@ -145,7 +152,7 @@ class Emitter:
 
     def size(self, extent: Any) -> Value:
         """A product of lengths as a value: a literal, or a size parameter."""
-        terms = [f for f in factors(extent)]
+        terms = list(factors(extent))
         if all(isinstance(t, int) for t in terms):
             return Literal(product(tuple(terms), ()), int64)
         key = tuple(t for t in terms if t != 1)
@@ -202,20 +209,22 @@ class Emitter:
 
     def _emit(self, expr: Expr) -> Value:
         if expr in self.cached:
-            buffer, index, shape = self.cached[expr]
-            return self.let("load", (self.linear(index, shape),), expr.dtype, buffer)
+            buffer, place, extents = self.cached[expr]
+            return self.let("load", (self.linear(place, extents),), expr.dtype, buffer)
         if expr.kind == "reduce":
             self._reduce(self.groups.get(expr, [expr]))
             return self.scopes[-1].known[expr]
         if expr.kind == "load":
             shape = self.region.operands[expr.data].shape
-            return self.let("load", (self.linear(expr.args, shape),), expr.dtype, self.buffers[expr.data])
+            return self.let(
+                "load", (self.linear(expr.args, shape),), expr.dtype, self.buffers[expr.data]
+            )
         if expr.kind == "guarded":
             shape = self.region.operands[expr.data].shape
             condition = self.value(expr.args[-1])
             index = self.linear(expr.args[:-1], shape)
             return self.let("guarded_load", (condition, index), expr.dtype, self.buffers[expr.data])
-        args = tuple(self.value(a) for a in expr.args)
+        args: tuple[Value, ...] = tuple(self.value(a) for a in expr.args)
         if expr.kind in ("cast", "bitcast"):
             return self.let(expr.kind, args, expr.dtype)
         return self.let(expr.data.name, args, expr.dtype)
@@ -236,7 +245,11 @@ class Emitter:
             term = e
             if any(f != 1 for f in stride):
                 literal = all(isinstance(f, int) for f in stride)
-                step = b.const(product(tuple(stride), ()), int64) if literal else b._make("size", tuple(f for f in stride if f != 1), (), int64)
+                step = (
+                    b.const(product(tuple(stride), ()), int64)
+                    if literal
+                    else b._make("size", tuple(f for f in stride if f != 1), (), int64)
+                )
                 term = b.op(S.mul, e, step)
             total = term if total is None else b.op(S.add, total, term)
         return self.value(total) if total is not None else Literal(0, int64)
@@ -289,7 +302,9 @@ def lower(region: Region, schedule: Schedule) -> Lowered:
     """Kernels that compute a region as its schedule says."""
     builder = ExprBuilder()
     # A builder of our own: numbering then depends on the region alone, and so does the kernel's text.
-    region = with_roots(region, transform(roots_of(region), lambda e, args: _import(builder, e, args)))
+    region = with_roots(
+        region, transform(roots_of(region), lambda e, args: _import(builder, e, args))
+    )
     if schedule.reduces:
         region = share_squares(builder, unroll(builder, region))
     region = decompose(builder, region)
@@ -304,4 +319,3 @@ def lower(region: Region, schedule: Schedule) -> Lowered:
 def _import(builder: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
     bound = expr.data[1] if expr.kind == "reduce" else ()
     return builder._make(expr.kind, expr.data, args, expr.dtype, bound)
-

@@ -64,7 +64,9 @@ def remake(builder: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
     return builder.reduce(monoid, axes, args[0])
 
 
-def substitute(builder: ExprBuilder, roots: Sequence[Expr], values: Mapping[Axis, Expr]) -> list[Expr]:
+def substitute(
+    builder: ExprBuilder, roots: Sequence[Expr], values: Mapping[Axis, Expr]
+) -> list[Expr]:
     """Put expressions in place of free axes."""
 
     def rule(expr: Expr, args: tuple[Expr, ...]) -> Expr:
@@ -160,17 +162,29 @@ def share_squares(builder: ExprBuilder, region: Region) -> Region:
         return x.kind == "op" and x.data is S.sub
 
     def rule(expr: Expr, args: tuple[Expr, ...]) -> Expr:
-        if expr.kind == "op" and expr.data is S.mul and args[0] is args[1] and is_difference(args[0]):
+        if (
+            expr.kind == "op"
+            and expr.data is S.mul
+            and args[0] is args[1]
+            and is_difference(args[0])
+        ):
             x = ordered(args[0])
             return builder.op(S.mul, x, x)
-        if expr.kind == "op" and expr.data is S.abs_ and is_difference(args[0]) and expr.dtype.kind == "f":
+        if (
+            expr.kind == "op"
+            and expr.data is S.abs_
+            and is_difference(args[0])
+            and expr.dtype.kind == "f"
+        ):
             return builder.op(S.abs_, ordered(args[0]))
         return remake(builder, expr, args)
 
     return with_roots(region, transform(roots_of(region), rule))
 
 
-def collapse(builder: ExprBuilder, region: Region, axes: tuple[Axis, ...]) -> tuple[Region, tuple[Axis, ...]]:
+def collapse(
+    builder: ExprBuilder, region: Region, axes: tuple[Axis, ...]
+) -> tuple[Region, tuple[Axis, ...]]:
     """Merge neighbouring axes that every access walks as one run of memory."""
     k = 0
     while k + 1 < len(axes):
@@ -196,10 +210,9 @@ def _run(index: Sequence[Expr], shape: Sequence[Any], p: Axis, q: Axis) -> int |
     if len(uses) != 2 or uses[1] != uses[0] + 1:
         return None
     first, second = index[uses[0]], index[uses[1]]
-    if first.kind == second.kind == "axis" and first.data is p and second.data is q:
-        if factors(shape[uses[1]]) == factors(q.extent):
-            return uses[0]
-    return None
+    neighbours = first.kind == second.kind == "axis" and first.data is p and second.data is q
+    contiguous = neighbours and factors(shape[uses[1]]) == factors(q.extent)
+    return uses[0] if contiguous else None
 
 
 def _merge(builder: ExprBuilder, region: Region, p: Axis, q: Axis) -> tuple[Region, Axis] | None:
@@ -210,15 +223,18 @@ def _merge(builder: ExprBuilder, region: Region, p: Axis, q: Axis) -> tuple[Regi
             at = _run(expr.args, region.operands[expr.data].shape, p, q)
             if at is None or places.setdefault(expr.data, at) != at:
                 return None
-        elif any(a.kind == "axis" and a.data in (p, q) for a in expr.args):
-            return None
-        elif expr.kind == "reduce" and (p in expr.data[1] or q in expr.data[1]):
+        elif any(a.kind == "axis" and a.data in (p, q) for a in expr.args) or (
+            expr.kind == "reduce" and (p in expr.data[1] or q in expr.data[1])
+        ):
             return None
     for expr in roots:
         if expr.kind == "axis":
             return None
     stores = [_run(o.index, o.shape, p, q) if o.mode == "set" else None for o in region.outputs]
-    if any(at is None or (at < 0 and (p in o.axes or q in o.axes)) for at, o in zip(stores, region.outputs, strict=True)):
+    if any(
+        at is None or (at < 0 and (p in o.axes or q in o.axes))
+        for at, o in zip(stores, region.outputs, strict=True)
+    ):
         return None
     axis = Axis(p.name, (*factors(p.extent), *factors(q.extent)))  # type: ignore[arg-type]
     flat = builder.axis(axis)
@@ -233,7 +249,8 @@ def _merge(builder: ExprBuilder, region: Region, p: Axis, q: Axis) -> tuple[Regi
 
     new_roots = transform(roots, rule)
     operands = tuple(
-        Operand(o.dtype, joined(o.shape, places.get(k, -1), axis.extent)) for k, o in enumerate(region.operands)
+        Operand(o.dtype, joined(o.shape, places.get(k, -1), axis.extent))
+        for k, o in enumerate(region.operands)
     )
     outputs = tuple(
         replace(

@@ -44,7 +44,6 @@ class Launch:
 
     kernel: int
     slots: tuple[int, ...]
-    sizes: tuple[Extent, ...]
     stage: Any
 
 
@@ -98,7 +97,10 @@ def bucket(size: int) -> int:
 
 
 def compile_graph(
-    inputs: Sequence[Node], outputs: Sequence[Node], fast_math: bool | None = None, device: str | None = None
+    inputs: Sequence[Node],
+    outputs: Sequence[Node],
+    fast_math: bool | None = None,
+    device: str | None = None,
 ) -> Run:
     """A function from the inputs' buffers to the outputs', as a tuple."""
     backend = target.get(device or "cpu")
@@ -127,7 +129,9 @@ def compile_graph(
     return run
 
 
-def run_graph(inputs: Sequence[Node], outputs: Sequence[Node], values: Sequence[Any]) -> tuple[Any, ...]:
+def run_graph(
+    inputs: Sequence[Node], outputs: Sequence[Node], values: Sequence[Any]
+) -> tuple[Any, ...]:
     """Compile (or find) and run a graph once."""
     return compile_graph(inputs, outputs)(*values)
 
@@ -170,7 +174,9 @@ class _Assembler:
                 self._call(step)
             else:
                 self._region(step)
-        self.program.results = [(self.slots[base], self._views(views)) for base, views in self.fused.results]
+        self.program.results = [
+            (self.slots[base], self._views(views)) for base, views in self.fused.results
+        ]
         return self.program
 
     def _extents(self, shape: tuple[int, ...]) -> tuple[Extent, ...]:
@@ -211,7 +217,7 @@ class _Assembler:
             self.program.steps.append(Allocation(slot, tuple(temporary.shape), temporary.dtype))
         for stage in lowered.stages:
             slots = tuple(places[b] for b in stage.buffers)
-            self.program.steps.append(Launch(len(self.program.kernels), slots, tuple(stage.sizes), stage))
+            self.program.steps.append(Launch(len(self.program.kernels), slots, stage))
             self.program.kernels.append(stage.kernel)
 
     def _start(self, allocation: Allocation, initial: Node) -> None:
@@ -261,12 +267,16 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: Any) -> Ru
                 make = backend.filled(shape, step.dtype, step.fill)
                 lines.append(f"    b{step.slot} = {name('full', make)}()")
             else:
-                lines.append(f"    b{step.slot} = {name('new', backend.allocator(shape, step.dtype))}()")
+                lines.append(
+                    f"    b{step.slot} = {name('new', backend.allocator(shape, step.dtype))}()"
+                )
         elif isinstance(step, Launch):
             points, work = step.stage.points(sizes), step.stage.work(sizes)
             if points > 0:
                 built = program.built[step.kernel]
-                run = backend.launcher(built, len(step.slots), step.stage.size_values(sizes), points, work)
+                run = backend.launcher(
+                    built, len(step.slots), step.stage.size_values(sizes), points, work
+                )
                 lines.append(f"    {name('kernel', run)}({', '.join(f'b{s}' for s in step.slots)})")
         else:
             call = backend.library[step.key]
@@ -287,6 +297,7 @@ def _last_uses(program: Program, count: int) -> dict[int, list[int]]:
     kept = {slot for slot, _ in program.results}
     last: dict[int, int] = {}
     for number, step in enumerate(program.steps):
+        used: tuple[int, ...]
         if isinstance(step, Allocation):
             used = (step.slot,) if step.copy is None else (step.slot, step.copy)
         elif isinstance(step, Launch):

@@ -8,7 +8,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from numr.codegen.kernel import Accumulate, Declare, For, Kernel, Let, Literal, Statement, Store, Value, Var
+from numr.codegen.kernel import (
+    Accumulate,
+    Declare,
+    For,
+    Kernel,
+    Let,
+    Literal,
+    Statement,
+    Store,
+    Value,
+    Var,
+)
 from numr.dtypes import DType
 
 INFIX = {
@@ -17,7 +28,12 @@ INFIX = {
     "and": "&", "or": "|", "xor": "^", "shift_left": "<<", "shift_right": ">>",
 }  # fmt: skip
 RENAMED = {"abs": "fabs", "minimum": "fmin_nan", "maximum": "fmax_nan"}
-REASSOCIATING = {"add": "add_reassoc", "mul": "mul_reassoc", "max": "max_reassoc", "min": "min_reassoc"}
+REASSOCIATING = {
+    "add": "add_reassoc",
+    "mul": "mul_reassoc",
+    "max": "max_reassoc",
+    "min": "min_reassoc",
+}
 STEP = {"add": "+", "mul": "*", "and": "&", "or": "|"}
 
 

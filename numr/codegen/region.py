@@ -76,7 +76,12 @@ class ExprBuilder:
     table: dict[tuple[Any, ...], Expr] = field(default_factory=dict)
 
     def _make(
-        self, kind: str, data: Any, args: tuple[Expr, ...], dtype: DType, bound: tuple[Axis, ...] = ()
+        self,
+        kind: str,
+        data: Any,
+        args: tuple[Expr, ...],
+        dtype: DType,
+        bound: tuple[Axis, ...] = (),
     ) -> Expr:
         # repr keeps -0.0 apart from 0.0 and 1 apart from True; NaNs of one dtype are one constant.
         key = (kind, repr(data) if kind == "const" else data, args, dtype)
@@ -100,7 +105,9 @@ class ExprBuilder:
             return self._make("size", dim, (), int64)
         return self.const(dim, int64)
 
-    def load(self, operand: int, index: tuple[Expr, ...], dtype: DType, guard: Expr | None = None) -> Expr:
+    def load(
+        self, operand: int, index: tuple[Expr, ...], dtype: DType, guard: Expr | None = None
+    ) -> Expr:
         if guard is not None:
             return self._make("guarded", operand, (*index, guard), dtype)
         return self._make("load", operand, index, dtype)

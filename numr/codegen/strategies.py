@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from numr.codegen.kernel import Accumulate, Buffer, Declare, Kernel, Literal, Store, Var
+from numr.codegen.kernel import Accumulate, Buffer, Declare, Kernel, Literal, Store, Value, Var
 from numr.codegen.lower import Blocks, Emitter, Lowered, Stage, Temporary, identity
 from numr.codegen.prepare import collapse, factors, reachable
 from numr.codegen.region import Axis, Expr, ExprBuilder, Output, Region
@@ -21,13 +21,20 @@ KEEP_COST = 10
 
 
 def _finish(
-    emitter: Emitter, region: Region, outputs: Sequence[tuple[str, int, Any]], grid: Any, block: int, volume: Any
+    emitter: Emitter,
+    region: Region,
+    outputs: Sequence[tuple[str, int, Any]],
+    grid: Any,
+    block: int,
+    volume: Any,
 ) -> Stage:
     """The stage around what was emitted. `outputs` are (kind, number, dtype) in buffer order."""
     count = len(region.operands)
     buffers = [Buffer(f"a{k}", o.dtype, False) for k, o in enumerate(region.operands)]
     buffers += [Buffer(f"a{count + k}", dtype, True) for k, (_, _, dtype) in enumerate(outputs)]
-    kernel = Kernel(tuple(buffers), tuple(v.name for v in emitter.sizes.values()), emitter.scopes[0].body)
+    kernel = Kernel(
+        tuple(buffers), tuple(v.name for v in emitter.sizes.values()), emitter.scopes[0].body
+    )
     places = [("in", k) for k in range(count)] + [(kind, number) for kind, number, _ in outputs]
     weight = sum(_cost(e) for e in reachable([o.expr for o in region.outputs])) + 1
     return Stage(kernel, tuple(places), tuple(emitter.sizes), grid, block, volume, weight)
@@ -197,6 +204,8 @@ def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
             places.append(f"a{count + len(lowered.temporaries)}")
             lowered.temporaries.append(Temporary(shape, r.dtype))
     index = tuple(builder.axis(a) for a in axes)
+    lo: Value
+    hi: Value
     if outer:
         grid, block = factors(outer[0].extent), 1
         for k, a in enumerate(outer):
@@ -218,7 +227,9 @@ def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
         emitter.open(a, ZERO, emitter.size(a.extent))
     emitter.open(last, lo, hi)
     for r, place in zip(reductions, places, strict=True):
-        emitter.statement(Store(place, emitter.linear(index, shape), emitter.value(r.args[0]), r.data[0]))
+        emitter.statement(
+            Store(place, emitter.linear(index, shape), emitter.value(r.args[0]), r.data[0])
+        )
     emitter.close(last)
     for a in reversed(reductions[0].data[1]):
         emitter.close(a)

@@ -39,7 +39,9 @@ class Backend(Protocol):
 
     def build(self, kernels: Sequence[Any], fast_math: bool) -> list[Any]: ...
 
-    def launcher(self, built: Any, n_buffers: int, sizes: Sequence[int], points: int, work: int) -> Any: ...
+    def launcher(
+        self, built: Any, n_buffers: int, sizes: Sequence[int], points: int, work: int
+    ) -> Any: ...
 
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Any: ...
 
@@ -47,7 +49,9 @@ class Backend(Protocol):
 
     def as_buffer(self, value: Any) -> Any: ...
 
-    def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None: ...
+    def guard(
+        self, specs: Sequence[tuple[DType, tuple[int, ...]]]
+    ) -> Callable[..., bool] | None: ...
 
     def source(self, kernel: Any) -> str: ...
 
@@ -88,6 +92,8 @@ def get(name: str) -> Any:
         if module is None:
             from numr.errors import DeviceError
 
-            raise DeviceError(f"there is no device {name!r}; available: {', '.join(map(repr, _MODULES))}")
+            raise DeviceError(
+                f"there is no device {name!r}; available: {', '.join(map(repr, _MODULES))}"
+            )
         backend = _LOADED[name] = importlib.import_module(module).BACKEND
     return backend

@@ -37,7 +37,9 @@ def _check_device(device: Any) -> None:
         target.get(device)
 
 
-def asarray(obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None) -> Array:
+def asarray(
+    obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
+) -> Array:
     """An array of numbers, nested lists of them, a NumPy array, or anything with DLPack.
 
     Args:
@@ -85,7 +87,13 @@ def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) 
     """
     _check_device(device)
     found, own, _ = operand(fill_value)
-    target = as_dtype(dtype) if dtype is not None else default_float() if own.kind == "f" and isinstance(fill_value, float) else own
+    target = (
+        as_dtype(dtype)
+        if dtype is not None
+        else default_float()
+        if own.kind == "f" and isinstance(fill_value, float)
+        else own
+    )
     node = cast(found, target) if isinstance(found, Node) else found.node(target)
     return from_node(broadcast_to(node, as_shape(shape)))
 
@@ -172,7 +180,9 @@ def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Array:
     return _like(x, 0, dtype)
 
 
-def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None) -> Array:
+def arange(
+    start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None
+) -> Array:
     """start, start + step, ... up to but not including stop.
 
     Examples:
@@ -187,7 +197,9 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
         raise ValueError("arange: step must not be 0")
     for name, value in (("start", start), ("stop", stop), ("step", step)):
         if isinstance(value, Array):
-            raise TypeError(f"arange: {name} decides a shape and must be a Python number, not an array")
+            raise TypeError(
+                f"arange: {name} decides a shape and must be a Python number, not an array"
+            )
     exact = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
     kind: DType = as_dtype(dtype) if dtype is not None else int64 if exact else default_float()
     if type(stop) is Size and start == 0 and step == 1:
@@ -206,7 +218,16 @@ def arange(start: Any, /, stop: Any = None, step: Any = 1, *, dtype: Any = None,
     return from_node(cast(add(line, const(start, work)) if start != 0 else line, kind))
 
 
-def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: Any = None, endpoint: bool = True) -> Array:
+def linspace(
+    start: Any,
+    stop: Any,
+    /,
+    num: int,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    endpoint: bool = True,
+) -> Array:
     """num evenly spaced numbers from start to stop (inclusive with `endpoint`).
 
     Examples:
@@ -238,7 +259,9 @@ def linspace(start: Any, stop: Any, /, num: int, *, dtype: Any = None, device: A
     return from_node(cast(inner, kind))
 
 
-def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None) -> Array:
+def eye(
+    n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None
+) -> Array:
     """Ones on the k-th diagonal, zeros elsewhere.
 
     Examples:
@@ -250,7 +273,9 @@ def eye(n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = N
     shape = (n_rows, n_rows if n_cols is None else n_cols)
     rows, columns = IOTA(shape=shape, axis=0), IOTA(shape=shape, axis=1)
     shifted = add(rows, const(k, int64)) if k else rows
-    return from_node(cast(eq(shifted, columns), default_float() if dtype is None else as_dtype(dtype)))
+    return from_node(
+        cast(eq(shifted, columns), default_float() if dtype is None else as_dtype(dtype))
+    )
 
 
 identity = eye
@@ -338,4 +363,3 @@ __all__ = [
     "arange", "array", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "identity",
     "linspace", "meshgrid", "one_hot", "ones", "ones_like", "tril", "triu", "zeros", "zeros_like",
 ]  # fmt: skip
-

@@ -45,7 +45,9 @@ _DOC = """{summary}
 _KIND_NAMES = {"b": "boolean", "i": "integer", "u": "unsigned", "f": "floating", "c": "complex"}
 
 
-def _describe(f: Function, name: str, summary: str, kinds: str, arity: int, floats: bool, example: str) -> Function:
+def _describe(
+    f: Function, name: str, summary: str, kinds: str, arity: int, floats: bool, example: str
+) -> Function:
     code, _, result = example.partition(" -> ")
     args = ["x: array of any shape, or a Python number."] if arity == 1 else [
         "x1: array, or a Python number.",
@@ -56,7 +58,13 @@ def _describe(f: Function, name: str, summary: str, kinds: str, arity: int, floa
         summary=summary,
         args="\n".join("        " + a for a in args),
         returns="array of the broadcast shape"
-        + (", boolean." if floats is None else ", floating (integers are converted)." if floats else ", of the promoted dtype."),
+        + (
+            ", boolean."
+            if floats is None
+            else ", floating (integers are converted)."
+            if floats
+            else ", of the promoted dtype."
+        ),
         kinds=", ".join(_KIND_NAMES[k] for k in (kinds + ("iub" if floats else ""))),
         raises="\n        ShapeError: for shapes that do not broadcast." if arity == 2 else "",
         example=code,
@@ -66,7 +74,9 @@ def _describe(f: Function, name: str, summary: str, kinds: str, arity: int, floa
     return f
 
 
-def unary(name: str, prim: Any, kinds: str, summary: str, example: str, floats: bool = True) -> Function:
+def unary(
+    name: str, prim: Any, kinds: str, summary: str, example: str, floats: bool = True
+) -> Function:
     """A function of one operand. With `floats`, integers are converted to the default float."""
 
     def function(x: Any, /) -> Array:
@@ -76,7 +86,9 @@ def unary(name: str, prim: Any, kinds: str, summary: str, example: str, floats: 
     return _describe(function, name, summary, kinds, 1, floats, example)
 
 
-def binary(name: str, prim: Any, kinds: str, summary: str, example: str, floats: bool | None = False) -> Function:
+def binary(
+    name: str, prim: Any, kinds: str, summary: str, example: str, floats: bool | None = False
+) -> Function:
     """A function of two operands, promoted and broadcast together."""
     least = bool(floats)
 
@@ -88,73 +100,327 @@ def binary(name: str, prim: Any, kinds: str, summary: str, example: str, floats:
     return _describe(function, name, summary, kinds, 2, floats, example)  # type: ignore[arg-type]
 
 
-add = binary("add", E.add, "biufc", "x1 + x2.", "nr.add(1.0, nr.asarray([1.0, 2.0])).tolist() -> [2.0, 3.0]")
-subtract = binary("subtract", E.sub, NUMBERS, "x1 - x2.", "nr.subtract(nr.asarray(3), 1).item() -> 2")
-multiply = binary("multiply", E.mul, "biufc", "x1 * x2.", "nr.multiply(nr.asarray(3), 2).item() -> 6")
-divide = binary("divide", E.div, INEXACT, "x1 / x2; integers give floats.", "nr.divide(nr.asarray(3), 2).item() -> 1.5", True)
-floor_divide = binary("floor_divide", M.floor_divide, REALS, "floor(x1 / x2); 0 for an integer by 0.", "nr.floor_divide(nr.asarray(-7), 2).item() -> -4")
-remainder = binary("remainder", M.remainder, REALS, "x1 - floor(x1 / x2) x2: the sign of x2.", "nr.remainder(nr.asarray(-7), 3).item() -> 2")
-fmod = binary("fmod", M.fmod, REALS, "x1 - trunc(x1 / x2) x2: the sign of x1.", "nr.fmod(nr.asarray(-7.0), 3.0).item() -> -1.0")
-maximum = binary("maximum", M.maximum, REALS, "The greater element; NaN if either is. Ties share the derivative.", "nr.maximum(nr.asarray([1.0, 4.0]), 2.0).tolist() -> [2.0, 4.0]")
-minimum = binary("minimum", M.minimum, REALS, "The lesser element; NaN if either is. Ties share the derivative.", "nr.minimum(nr.asarray([1.0, 4.0]), 2.0).tolist() -> [1.0, 2.0]")
-atan2 = binary("atan2", M.atan2, FLOATS, "The angle of the point (x2, x1) in radians, in [-pi, pi].", "nr.atan2(0.0, 1.0).item() -> 0.0", True)
-hypot = binary("hypot", M.hypot, FLOATS, "sqrt(x1**2 + x2**2) without overflow; derivative 0 at the origin.", "nr.hypot(3.0, 4.0).item() -> 5.0", True)
-copysign = binary("copysign", M.copysign, FLOATS, "The magnitude of x1 with the sign of x2.", "nr.copysign(2.0, -0.0).item() -> -2.0", True)
-nextafter = binary("nextafter", M.nextafter, FLOATS, "The floating number next to x1 towards x2.", "nr.nextafter(1.0, 2.0).item() > 1.0 -> True", True)
-logaddexp = binary("logaddexp", C.logaddexp, FLOATS, "log(exp(x1) + exp(x2)) without overflow.", "round(nr.logaddexp(0.0, 0.0).item(), 6) -> 0.693147", True)
+add = binary(
+    "add", E.add, "biufc", "x1 + x2.", "nr.add(1.0, nr.asarray([1.0, 2.0])).tolist() -> [2.0, 3.0]"
+)
+subtract = binary(
+    "subtract", E.sub, NUMBERS, "x1 - x2.", "nr.subtract(nr.asarray(3), 1).item() -> 2"
+)
+multiply = binary(
+    "multiply", E.mul, "biufc", "x1 * x2.", "nr.multiply(nr.asarray(3), 2).item() -> 6"
+)
+divide = binary(
+    "divide",
+    E.div,
+    INEXACT,
+    "x1 / x2; integers give floats.",
+    "nr.divide(nr.asarray(3), 2).item() -> 1.5",
+    True,
+)
+floor_divide = binary(
+    "floor_divide",
+    M.floor_divide,
+    REALS,
+    "floor(x1 / x2); 0 for an integer by 0.",
+    "nr.floor_divide(nr.asarray(-7), 2).item() -> -4",
+)
+remainder = binary(
+    "remainder",
+    M.remainder,
+    REALS,
+    "x1 - floor(x1 / x2) x2: the sign of x2.",
+    "nr.remainder(nr.asarray(-7), 3).item() -> 2",
+)
+fmod = binary(
+    "fmod",
+    M.fmod,
+    REALS,
+    "x1 - trunc(x1 / x2) x2: the sign of x1.",
+    "nr.fmod(nr.asarray(-7.0), 3.0).item() -> -1.0",
+)
+maximum = binary(
+    "maximum",
+    M.maximum,
+    REALS,
+    "The greater element; NaN if either is. Ties share the derivative.",
+    "nr.maximum(nr.asarray([1.0, 4.0]), 2.0).tolist() -> [2.0, 4.0]",
+)
+minimum = binary(
+    "minimum",
+    M.minimum,
+    REALS,
+    "The lesser element; NaN if either is. Ties share the derivative.",
+    "nr.minimum(nr.asarray([1.0, 4.0]), 2.0).tolist() -> [1.0, 2.0]",
+)
+atan2 = binary(
+    "atan2",
+    M.atan2,
+    FLOATS,
+    "The angle of the point (x2, x1) in radians, in [-pi, pi].",
+    "nr.atan2(0.0, 1.0).item() -> 0.0",
+    True,
+)
+hypot = binary(
+    "hypot",
+    M.hypot,
+    FLOATS,
+    "sqrt(x1**2 + x2**2) without overflow; derivative 0 at the origin.",
+    "nr.hypot(3.0, 4.0).item() -> 5.0",
+    True,
+)
+copysign = binary(
+    "copysign",
+    M.copysign,
+    FLOATS,
+    "The magnitude of x1 with the sign of x2.",
+    "nr.copysign(2.0, -0.0).item() -> -2.0",
+    True,
+)
+nextafter = binary(
+    "nextafter",
+    M.nextafter,
+    FLOATS,
+    "The floating number next to x1 towards x2.",
+    "nr.nextafter(1.0, 2.0).item() > 1.0 -> True",
+    True,
+)
+logaddexp = binary(
+    "logaddexp",
+    C.logaddexp,
+    FLOATS,
+    "log(exp(x1) + exp(x2)) without overflow.",
+    "round(nr.logaddexp(0.0, 0.0).item(), 6) -> 0.693147",
+    True,
+)
 
-equal = binary("equal", M.eq, "biufc", "x1 == x2.", "nr.equal(nr.asarray([1, 2]), 1).tolist() -> [True, False]", None)
-not_equal = binary("not_equal", M.ne, "biufc", "x1 != x2.", "nr.not_equal(nr.asarray([1, 2]), 1).tolist() -> [False, True]", None)
-less = binary("less", M.lt, "biuf", "x1 < x2.", "nr.less(nr.asarray([1, 2]), 2).tolist() -> [True, False]", None)
-less_equal = binary("less_equal", M.le, "biuf", "x1 <= x2.", "nr.less_equal(nr.asarray([1, 2]), 1).tolist() -> [True, False]", None)
-greater = binary("greater", M.gt, "biuf", "x1 > x2.", "nr.greater(nr.asarray([1, 2]), 1).tolist() -> [False, True]", None)
-greater_equal = binary("greater_equal", M.ge, "biuf", "x1 >= x2.", "nr.greater_equal(nr.asarray([1, 2]), 2).tolist() -> [False, True]", None)
+equal = binary(
+    "equal",
+    M.eq,
+    "biufc",
+    "x1 == x2.",
+    "nr.equal(nr.asarray([1, 2]), 1).tolist() -> [True, False]",
+    None,
+)
+not_equal = binary(
+    "not_equal",
+    M.ne,
+    "biufc",
+    "x1 != x2.",
+    "nr.not_equal(nr.asarray([1, 2]), 1).tolist() -> [False, True]",
+    None,
+)
+less = binary(
+    "less",
+    M.lt,
+    "biuf",
+    "x1 < x2.",
+    "nr.less(nr.asarray([1, 2]), 2).tolist() -> [True, False]",
+    None,
+)
+less_equal = binary(
+    "less_equal",
+    M.le,
+    "biuf",
+    "x1 <= x2.",
+    "nr.less_equal(nr.asarray([1, 2]), 1).tolist() -> [True, False]",
+    None,
+)
+greater = binary(
+    "greater",
+    M.gt,
+    "biuf",
+    "x1 > x2.",
+    "nr.greater(nr.asarray([1, 2]), 1).tolist() -> [False, True]",
+    None,
+)
+greater_equal = binary(
+    "greater_equal",
+    M.ge,
+    "biuf",
+    "x1 >= x2.",
+    "nr.greater_equal(nr.asarray([1, 2]), 2).tolist() -> [False, True]",
+    None,
+)
 
-bitwise_and = binary("bitwise_and", M.bit_and, BITS, "x1 & x2, bit by bit.", "nr.bitwise_and(nr.asarray(6), 3).item() -> 2")
-bitwise_or = binary("bitwise_or", M.bit_or, BITS, "x1 | x2, bit by bit.", "nr.bitwise_or(nr.asarray(6), 3).item() -> 7")
-bitwise_xor = binary("bitwise_xor", M.bit_xor, BITS, "x1 ^ x2, bit by bit.", "nr.bitwise_xor(nr.asarray(6), 3).item() -> 5")
-bitwise_left_shift = binary("bitwise_left_shift", M.shift_left, INTEGERS, "x1 << x2.", "nr.bitwise_left_shift(nr.asarray(3), 2).item() -> 12")
-bitwise_right_shift = binary("bitwise_right_shift", M.shift_right, INTEGERS, "x1 >> x2; the sign stays.", "nr.bitwise_right_shift(nr.asarray(-8), 1).item() -> -4")
-bitwise_invert = unary("bitwise_invert", M.invert, BITS, "~x, bit by bit.", "nr.bitwise_invert(nr.asarray(0)).item() -> -1", False)
+bitwise_and = binary(
+    "bitwise_and",
+    M.bit_and,
+    BITS,
+    "x1 & x2, bit by bit.",
+    "nr.bitwise_and(nr.asarray(6), 3).item() -> 2",
+)
+bitwise_or = binary(
+    "bitwise_or",
+    M.bit_or,
+    BITS,
+    "x1 | x2, bit by bit.",
+    "nr.bitwise_or(nr.asarray(6), 3).item() -> 7",
+)
+bitwise_xor = binary(
+    "bitwise_xor",
+    M.bit_xor,
+    BITS,
+    "x1 ^ x2, bit by bit.",
+    "nr.bitwise_xor(nr.asarray(6), 3).item() -> 5",
+)
+bitwise_left_shift = binary(
+    "bitwise_left_shift",
+    M.shift_left,
+    INTEGERS,
+    "x1 << x2.",
+    "nr.bitwise_left_shift(nr.asarray(3), 2).item() -> 12",
+)
+bitwise_right_shift = binary(
+    "bitwise_right_shift",
+    M.shift_right,
+    INTEGERS,
+    "x1 >> x2; the sign stays.",
+    "nr.bitwise_right_shift(nr.asarray(-8), 1).item() -> -4",
+)
+bitwise_invert = unary(
+    "bitwise_invert",
+    M.invert,
+    BITS,
+    "~x, bit by bit.",
+    "nr.bitwise_invert(nr.asarray(0)).item() -> -1",
+    False,
+)
 
 exp = unary("exp", M.exp, INEXACT, "e**x.", "nr.exp(0.0).item() -> 1.0")
 exp2 = unary("exp2", M.exp2, FLOATS, "2**x.", "nr.exp2(3.0).item() -> 8.0")
-expm1 = unary("expm1", M.expm1, INEXACT, "e**x - 1, exact for small x.", "nr.expm1(0.0).item() -> 0.0")
+expm1 = unary(
+    "expm1", M.expm1, INEXACT, "e**x - 1, exact for small x.", "nr.expm1(0.0).item() -> 0.0"
+)
 log = unary("log", M.log, INEXACT, "The natural logarithm.", "nr.log(1.0).item() -> 0.0")
 log2 = unary("log2", M.log2, FLOATS, "The logarithm to base 2.", "nr.log2(8.0).item() -> 3.0")
-log10 = unary("log10", M.log10, FLOATS, "The logarithm to base 10.", "nr.log10(1000.0).item() -> 3.0")
-log1p = unary("log1p", M.log1p, INEXACT, "log(1 + x), exact for small x.", "nr.log1p(0.0).item() -> 0.0")
-sqrt = unary("sqrt", M.sqrt, INEXACT, "The square root; its derivative at 0 is taken as 0.", "nr.sqrt(9.0).item() -> 3.0")
-cbrt = unary("cbrt", M.cbrt, FLOATS, "The cube root; its derivative at 0 is taken as 0.", "nr.cbrt(8.0).item() -> 2.0")
+log10 = unary(
+    "log10", M.log10, FLOATS, "The logarithm to base 10.", "nr.log10(1000.0).item() -> 3.0"
+)
+log1p = unary(
+    "log1p", M.log1p, INEXACT, "log(1 + x), exact for small x.", "nr.log1p(0.0).item() -> 0.0"
+)
+sqrt = unary(
+    "sqrt",
+    M.sqrt,
+    INEXACT,
+    "The square root; its derivative at 0 is taken as 0.",
+    "nr.sqrt(9.0).item() -> 3.0",
+)
+cbrt = unary(
+    "cbrt",
+    M.cbrt,
+    FLOATS,
+    "The cube root; its derivative at 0 is taken as 0.",
+    "nr.cbrt(8.0).item() -> 2.0",
+)
 sin = unary("sin", M.sin, INEXACT, "The sine of x in radians.", "nr.sin(0.0).item() -> 0.0")
 cos = unary("cos", M.cos, INEXACT, "The cosine of x in radians.", "nr.cos(0.0).item() -> 1.0")
 tan = unary("tan", M.tan, INEXACT, "The tangent of x in radians.", "nr.tan(0.0).item() -> 0.0")
 asin = unary("asin", M.asin, INEXACT, "The inverse sine, in radians.", "nr.asin(0.0).item() -> 0.0")
-acos = unary("acos", M.acos, INEXACT, "The inverse cosine, in radians.", "nr.acos(1.0).item() -> 0.0")
-atan = unary("atan", M.atan, INEXACT, "The inverse tangent, in radians.", "nr.atan(0.0).item() -> 0.0")
+acos = unary(
+    "acos", M.acos, INEXACT, "The inverse cosine, in radians.", "nr.acos(1.0).item() -> 0.0"
+)
+atan = unary(
+    "atan", M.atan, INEXACT, "The inverse tangent, in radians.", "nr.atan(0.0).item() -> 0.0"
+)
 sinh = unary("sinh", M.sinh, INEXACT, "The hyperbolic sine.", "nr.sinh(0.0).item() -> 0.0")
 cosh = unary("cosh", M.cosh, INEXACT, "The hyperbolic cosine.", "nr.cosh(0.0).item() -> 1.0")
 tanh = unary("tanh", M.tanh, INEXACT, "The hyperbolic tangent.", "nr.tanh(0.0).item() -> 0.0")
-asinh = unary("asinh", M.asinh, INEXACT, "The inverse hyperbolic sine.", "nr.asinh(0.0).item() -> 0.0")
-acosh = unary("acosh", M.acosh, INEXACT, "The inverse hyperbolic cosine.", "nr.acosh(1.0).item() -> 0.0")
-atanh = unary("atanh", M.atanh, INEXACT, "The inverse hyperbolic tangent.", "nr.atanh(0.0).item() -> 0.0")
-erf = unary("erf", M.erf, FLOATS, "The error function, 2 / sqrt(pi) * integral of exp(-t**2) from 0 to x.", "nr.erf(0.0).item() -> 0.0")
-erfc = unary("erfc", M.erfc, FLOATS, "1 - erf(x), without cancellation.", "nr.erfc(0.0).item() -> 1.0")
+asinh = unary(
+    "asinh", M.asinh, INEXACT, "The inverse hyperbolic sine.", "nr.asinh(0.0).item() -> 0.0"
+)
+acosh = unary(
+    "acosh", M.acosh, INEXACT, "The inverse hyperbolic cosine.", "nr.acosh(1.0).item() -> 0.0"
+)
+atanh = unary(
+    "atanh", M.atanh, INEXACT, "The inverse hyperbolic tangent.", "nr.atanh(0.0).item() -> 0.0"
+)
+erf = unary(
+    "erf",
+    M.erf,
+    FLOATS,
+    "The error function, 2 / sqrt(pi) * integral of exp(-t**2) from 0 to x.",
+    "nr.erf(0.0).item() -> 0.0",
+)
+erfc = unary(
+    "erfc", M.erfc, FLOATS, "1 - erf(x), without cancellation.", "nr.erfc(0.0).item() -> 1.0"
+)
 lgamma = unary("lgamma", M.lgamma, FLOATS, "log |gamma(x)|.", "nr.lgamma(1.0).item() -> 0.0")
-digamma = unary("digamma", M.digamma, FLOATS, "The derivative of lgamma.", "round(nr.digamma(1.0).item(), 6) -> -0.577216")
+digamma = unary(
+    "digamma",
+    M.digamma,
+    FLOATS,
+    "The derivative of lgamma.",
+    "round(nr.digamma(1.0).item(), 6) -> -0.577216",
+)
 sigmoid = unary("sigmoid", C.sigmoid, FLOATS, "1 / (1 + exp(-x)).", "nr.sigmoid(0.0).item() -> 0.5")
-softplus = unary("softplus", C.softplus, FLOATS, "log(1 + exp(x)) without overflow.", "round(nr.softplus(0.0).item(), 6) -> 0.693147")
-relu = unary("relu", C.relu, REALS, "max(x, 0); derivative 0 at 0.", "nr.relu(nr.asarray([-1.0, 2.0])).tolist() -> [0.0, 2.0]", False)
+softplus = unary(
+    "softplus",
+    C.softplus,
+    FLOATS,
+    "log(1 + exp(x)) without overflow.",
+    "round(nr.softplus(0.0).item(), 6) -> 0.693147",
+)
+relu = unary(
+    "relu",
+    C.relu,
+    REALS,
+    "max(x, 0); derivative 0 at 0.",
+    "nr.relu(nr.asarray([-1.0, 2.0])).tolist() -> [0.0, 2.0]",
+    False,
+)
 silu = unary("silu", C.silu, FLOATS, "x * sigmoid(x).", "nr.silu(0.0).item() -> 0.0")
 
 negative = unary("negative", E.neg, NUMBERS, "-x.", "nr.negative(2.0).item() -> -2.0", False)
-square = unary("square", lambda x: E.mul(x, x), NUMBERS, "x * x.", "nr.square(3.0).item() -> 9.0", False)
-reciprocal = unary("reciprocal", lambda x: E.div(E.like(x, 1), x), INEXACT, "1 / x.", "nr.reciprocal(4.0).item() -> 0.25")
-isnan = unary("isnan", lambda x: _classify(M.isnan, x, False), "biufc", "Whether x is NaN.", "nr.isnan(nr.nan).item() -> True", False)
-isinf = unary("isinf", lambda x: _classify(M.isinf, x, False), "biufc", "Whether x is infinite.", "nr.isinf(nr.inf).item() -> True", False)
-isfinite = unary("isfinite", lambda x: _classify(M.isfinite, x, True), "biufc", "Whether x is neither infinite nor NaN.", "nr.isfinite(nr.inf).item() -> False", False)
-signbit = unary("signbit", M.signbit, FLOATS, "Whether the sign bit is set; it is for -0.0.", "nr.signbit(-0.0).item() -> True")
-logical_not = unary("logical_not", lambda x: M.invert(truth(x)), "biufc", "Whether x is zero or False.", "nr.logical_not(True).item() -> False", False)
+square = unary(
+    "square", lambda x: E.mul(x, x), NUMBERS, "x * x.", "nr.square(3.0).item() -> 9.0", False
+)
+reciprocal = unary(
+    "reciprocal",
+    lambda x: E.div(E.like(x, 1), x),
+    INEXACT,
+    "1 / x.",
+    "nr.reciprocal(4.0).item() -> 0.25",
+)
+isnan = unary(
+    "isnan",
+    lambda x: _classify(M.isnan, x, False),
+    "biufc",
+    "Whether x is NaN.",
+    "nr.isnan(nr.nan).item() -> True",
+    False,
+)
+isinf = unary(
+    "isinf",
+    lambda x: _classify(M.isinf, x, False),
+    "biufc",
+    "Whether x is infinite.",
+    "nr.isinf(nr.inf).item() -> True",
+    False,
+)
+isfinite = unary(
+    "isfinite",
+    lambda x: _classify(M.isfinite, x, True),
+    "biufc",
+    "Whether x is neither infinite nor NaN.",
+    "nr.isfinite(nr.inf).item() -> False",
+    False,
+)
+signbit = unary(
+    "signbit",
+    M.signbit,
+    FLOATS,
+    "Whether the sign bit is set; it is for -0.0.",
+    "nr.signbit(-0.0).item() -> True",
+)
+logical_not = unary(
+    "logical_not",
+    lambda x: M.invert(truth(x)),
+    "biufc",
+    "Whether x is zero or False.",
+    "nr.logical_not(True).item() -> False",
+    False,
+)
 
 
 def truth(x: Node) -> Node:
@@ -177,17 +443,32 @@ def _logical(name: str, prim: Any, summary: str, example: str) -> Function:
     return binary(name, lambda a, b: prim(truth(a), truth(b)), "biufc", summary, example, None)
 
 
-logical_and = _logical("logical_and", M.bit_and, "Whether both hold.", "nr.logical_and(True, False).item() -> False")
-logical_or = _logical("logical_or", M.bit_or, "Whether either holds.", "nr.logical_or(True, False).item() -> True")
-logical_xor = _logical("logical_xor", M.bit_xor, "Whether exactly one holds.", "nr.logical_xor(True, True).item() -> False")
+logical_and = _logical(
+    "logical_and", M.bit_and, "Whether both hold.", "nr.logical_and(True, False).item() -> False"
+)
+logical_or = _logical(
+    "logical_or", M.bit_or, "Whether either holds.", "nr.logical_or(True, False).item() -> True"
+)
+logical_xor = _logical(
+    "logical_xor",
+    M.bit_xor,
+    "Whether exactly one holds.",
+    "nr.logical_xor(True, True).item() -> False",
+)
 
 
 def _rounding(name: str, prim: Any, summary: str, example: str) -> Function:
-    return unary(name, lambda x: prim(x) if x.dtype.kind == "f" else x, REALS, summary, example, False)
+    return unary(
+        name, lambda x: prim(x) if x.dtype.kind == "f" else x, REALS, summary, example, False
+    )
 
 
-floor = _rounding("floor", M.floor, "The greatest whole number not above x.", "nr.floor(-1.5).item() -> -2.0")
-ceil = _rounding("ceil", M.ceil, "The least whole number not below x.", "nr.ceil(-1.5).item() -> -1.0")
+floor = _rounding(
+    "floor", M.floor, "The greatest whole number not above x.", "nr.floor(-1.5).item() -> -2.0"
+)
+ceil = _rounding(
+    "ceil", M.ceil, "The least whole number not below x.", "nr.ceil(-1.5).item() -> -1.0"
+)
 trunc = _rounding("trunc", M.trunc, "x without its fraction.", "nr.trunc(-1.5).item() -> -1.0")
 
 
@@ -197,7 +478,14 @@ def _round(x: Node) -> Node:
     return M.rint(x) if x.dtype.kind == "f" else x
 
 
-round = unary("round", _round, NUMBERS, "The nearest whole number, halves to even.", "nr.round(2.5).item() -> 2.0", False)
+round = unary(
+    "round",
+    _round,
+    NUMBERS,
+    "The nearest whole number, halves to even.",
+    "nr.round(2.5).item() -> 2.0",
+    False,
+)
 
 
 def _abs(x: Node) -> Node:
@@ -206,7 +494,9 @@ def _abs(x: Node) -> Node:
     return M.abs_(x)
 
 
-abs = absolute = unary("abs", _abs, NUMBERS, "|x|; derivative 0 at 0.", "nr.abs(-2.0).item() -> 2.0", False)
+abs = absolute = unary(
+    "abs", _abs, NUMBERS, "|x|; derivative 0 at 0.", "nr.abs(-2.0).item() -> 2.0", False
+)
 
 
 def _sign(x: Node) -> Node:
@@ -215,21 +505,54 @@ def _sign(x: Node) -> Node:
     size = _abs(x)
     zero = M.eq(size, E.like(size, 0))
     safe = E.select(zero, E.like(size, 1), size)
-    return E.select(zero, E.like(x, 0), M.make_complex(E.div(M.real(x), safe), E.div(M.imag(x), safe)))
+    return E.select(
+        zero, E.like(x, 0), M.make_complex(E.div(M.real(x), safe), E.div(M.imag(x), safe))
+    )
 
 
-sign = unary("sign", _sign, NUMBERS, "-1, 0 or 1; NaN of NaN; x / |x| for complex x.", "nr.sign(-3.0).item() -> -1.0", False)
-real = unary("real", lambda x: M.real(x) if x.dtype.kind == "c" else x, NUMBERS, "The real part.", "nr.real(1 + 2j).item() -> 1.0", False)
-imag = unary("imag", lambda x: M.imag(x) if x.dtype.kind == "c" else E.expand_like(E.like(x, 0), x), NUMBERS, "The imaginary part.", "nr.imag(1 + 2j).item() -> 2.0", False)
+sign = unary(
+    "sign",
+    _sign,
+    NUMBERS,
+    "-1, 0 or 1; NaN of NaN; x / |x| for complex x.",
+    "nr.sign(-3.0).item() -> -1.0",
+    False,
+)
+real = unary(
+    "real",
+    lambda x: M.real(x) if x.dtype.kind == "c" else x,
+    NUMBERS,
+    "The real part.",
+    "nr.real(1 + 2j).item() -> 1.0",
+    False,
+)
+imag = unary(
+    "imag",
+    lambda x: M.imag(x) if x.dtype.kind == "c" else E.expand_like(E.like(x, 0), x),
+    NUMBERS,
+    "The imaginary part.",
+    "nr.imag(1 + 2j).item() -> 2.0",
+    False,
+)
 
 
 def _conj(x: Node) -> Node:
     return M.make_complex(M.real(x), E.neg(M.imag(x))) if x.dtype.kind == "c" else x
 
 
-conj = unary("conj", _conj, NUMBERS, "The complex conjugate.", "nr.conj(1 + 2j).item() -> (1-2j)", False)
-angle = unary("angle", lambda x: M.atan2(M.imag(x), M.real(x)) if x.dtype.kind == "c" else M.atan2(E.like(x, 0), x), INEXACT, "The angle of a complex number in radians.", "nr.angle(1.0).item() -> 0.0")
-positive = unary("positive", lambda x: x, NUMBERS, "x itself.", "nr.positive(2.0).item() -> 2.0", False)
+conj = unary(
+    "conj", _conj, NUMBERS, "The complex conjugate.", "nr.conj(1 + 2j).item() -> (1-2j)", False
+)
+angle = unary(
+    "angle",
+    lambda x: M.atan2(M.imag(x), M.real(x)) if x.dtype.kind == "c" else M.atan2(E.like(x, 0), x),
+    INEXACT,
+    "The angle of a complex number in radians.",
+    "nr.angle(1.0).item() -> 0.0",
+)
+positive = unary(
+    "positive", lambda x: x, NUMBERS, "x itself.", "nr.positive(2.0).item() -> 2.0", False
+)
 
 
 def pow(x1: Any, x2: Any, /) -> Array:
@@ -259,7 +582,9 @@ def pow(x1: Any, x2: Any, /) -> Array:
     if type(x2) is int and x2 < 0 and operand(x1)[1].kind in "iu":
         from numr.errors import DTypeError
 
-        raise DTypeError(f"pow: integers to the negative power {x2} are not integers; convert to float first")
+        raise DTypeError(
+            f"pow: integers to the negative power {x2} are not integers; convert to float first"
+        )
     nodes, weak = promoted("pow", (x1, x2), NUMBERS)
     return from_node(M.pow_(*aligned("pow", nodes)), weak)
 
@@ -396,4 +721,3 @@ ALIASES = {
 }  # fmt: skip
 TABLE.update({alias: TABLE[name] for alias, name in ALIASES.items()})
 __all__ = list(TABLE)
-

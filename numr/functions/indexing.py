@@ -122,24 +122,28 @@ class Selection:
         kept = [a for a in rest if a not in self.dropped]
         position = {a: len(lead) + k for k, a in enumerate(kept)}
         order: list[int] = []
-        shape: list[int] = []
+        full: list[int] = []
         for a in self.layout:
             if a == "new":
-                shape.append(1)
+                full.append(1)
             elif a == "arrays":
                 order += range(len(lead))
-                shape += lead
+                full += lead
             else:
                 order.append(position[a])
-                shape.append(x.shape[a])
+                full.append(x.shape[a])
         squeezed = P.reshape(out, (*lead, *(x.shape[a] for a in kept)))
-        return P.reshape(P.permute(squeezed, order), tuple(shape))
+        return P.reshape(P.permute(squeezed, order), tuple(full))
 
 
 def _as_int(value: Any) -> Any:
     if value is None or isinstance(value, int):
         return value
-    if isinstance(value, Array) and value.node.trace is not None and value.node.trace.blocker() is not None:
+    if (
+        isinstance(value, Array)
+        and value.node.trace is not None
+        and value.node.trace.blocker() is not None
+    ):
         raise TracedValueError(
             "a slice bound must be known while the function is traced, but it is a traced value; use nr.take with "
             "start + nr.arange(length), or mark the argument static"
@@ -162,8 +166,14 @@ def _expand(key: Any, shape: tuple[int, ...]) -> list[Any]:
             used += 1
             continue
         if isinstance(item, (float, str, complex)):
-            raise TypeError(f"an index is an integer, slice, None, ... or array of integers or booleans, not {item!r}")
-        array = to_array(np.asarray(item)) if isinstance(item, (list, bool, np.bool_)) else to_array(item)
+            raise TypeError(
+                f"an index is an integer, slice, None, ... or array of integers or booleans, not {item!r}"
+            )
+        array = (
+            to_array(np.asarray(item))
+            if isinstance(item, (list, bool, np.bool_))
+            else to_array(item)
+        )
         if array.dtype is bool_:
             positions = mask_positions(array, shape, used)
             found.extend(p.node for p in positions)
@@ -180,7 +190,9 @@ def _expand(key: Any, shape: tuple[int, ...]) -> list[Any]:
             found.append(array.node)
         used += 1
     if used > len(shape):
-        raise IndexOutOfRangeError(f"{used} indices for an array with {len(shape)} axes (shape {tuple(map(int, shape))})")
+        raise IndexOutOfRangeError(
+            f"{used} indices for an array with {len(shape)} axes (shape {tuple(map(int, shape))})"
+        )
     rest = [slice(None)] * (len(shape) - used)
     if any(f is Ellipsis for f in found):
         if sum(f is Ellipsis for f in found) > 1:
@@ -274,14 +286,20 @@ def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Array:
     """
     node, index = node_of(x), node_of(indices)
     if node.rank != index.rank:
-        raise IndexOutOfRangeError(f"take_along_axis: arrays with {node.rank} and {index.rank} axes")
+        raise IndexOutOfRangeError(
+            f"take_along_axis: arrays with {node.rank} and {index.rank} axes"
+        )
     place = normalized_axis("take_along_axis", axis, node.rank)
     shape = tuple(
-        index.shape[i] if i == place else broadcast_shapes("take_along_axis", [(node.shape[i],), (index.shape[i],)])[0]
+        index.shape[i]
+        if i == place
+        else broadcast_shapes("take_along_axis", [(node.shape[i],), (index.shape[i],)])[0]
         for i in range(node.rank)
     )
     index = wrapped(P.broadcast_to(index, shape), node.shape[place])
-    source = P.broadcast_to(node, tuple(node.shape[i] if i == place else n for i, n in enumerate(shape)))
+    source = P.broadcast_to(
+        node, tuple(node.shape[i] if i == place else n for i, n in enumerate(shape))
+    )
     places = (index if k == place else IOTA(shape=shape, axis=k) for k in range(node.rank))
     return from_node(GATHER(source, *places))
 
@@ -300,4 +318,3 @@ def gather(x: Any, indices: Any, /) -> Array:
 
 
 __all__ = ["gather", "take", "take_along_axis"]
-

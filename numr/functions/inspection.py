@@ -44,7 +44,11 @@ def iinfo(type: Any, /) -> Any:
 
 
 def _dtype_of(x: Any) -> DType:
-    return x.dtype if hasattr(x, "dtype") and not isinstance(x, DType) and not isinstance(x, np.dtype) else as_dtype(x)
+    return (
+        x.dtype
+        if hasattr(x, "dtype") and not isinstance(x, DType) and not isinstance(x, np.dtype)
+        else as_dtype(x)
+    )
 
 
 def isdtype(dtype: Any, kind: Any) -> bool:

@@ -94,7 +94,9 @@ def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
     """
     (a, b), _ = promoted("vecdot", (x1, x2), "iufc")
     if a.shape[axis] != b.shape[axis]:
-        raise ShapeError(f"vecdot: axis {axis} has lengths {int(a.shape[axis])} and {int(b.shape[axis])}")
+        raise ShapeError(
+            f"vecdot: axis {axis} has lengths {int(a.shape[axis])} and {int(b.shape[axis])}"
+        )
     from numr.functions.manipulation import broadcast_arrays
 
     a, b = (x.node for x in broadcast_arrays(from_node(a), from_node(b)))
@@ -119,7 +121,9 @@ def outer(x1: Any, x2: Any, /) -> Array:
 
     (a, b), _ = promoted("outer", (ravel(x1), ravel(x2)), "iufc")
     shape = (a.shape[0], b.shape[0])
-    return from_node(mul(P.BROADCAST(a, shape=shape, axes=(0,)), P.BROADCAST(b, shape=shape, axes=(1,))))
+    return from_node(
+        mul(P.BROADCAST(a, shape=shape, axes=(0,)), P.BROADCAST(b, shape=shape, axes=(1,)))
+    )
 
 
 def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Array:
@@ -138,11 +142,15 @@ def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Array:
         left = [normalized_axis("tensordot", k, a.rank) for k in left]
         right = [normalized_axis("tensordot", k, b.rank) for k in right]
     if [int(a.shape[i]) for i in left] != [int(b.shape[j]) for j in right]:
-        raise ShapeError(f"tensordot: axes {axes} of shapes {_shape(a)} and {_shape(b)} differ in length")
+        raise ShapeError(
+            f"tensordot: axes {axes} of shapes {_shape(a)} and {_shape(b)} differ in length"
+        )
     letters = iter("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
     first = [next(letters) for _ in range(a.rank)]
     second = [first[left[right.index(j)]] if j in right else next(letters) for j in range(b.rank)]
-    kept = [c for i, c in enumerate(first) if i not in left] + [c for j, c in enumerate(second) if j not in right]
+    kept = [c for i, c in enumerate(first) if i not in left] + [
+        c for j, c in enumerate(second) if j not in right
+    ]
     return from_node(_pair(a, "".join(first), b, "".join(second), "".join(kept)))
 
 
@@ -167,7 +175,9 @@ def einsum(subscripts: str, /, *operands: Any) -> Array:
         for c, length in zip(t, n.shape, strict=True):
             for m, u in parts:
                 if c in u and m.shape[u.index(c)] not in (length, 1) and length != 1:
-                    raise ShapeError(f"einsum: index {c!r} has lengths {int(length)} and {int(m.shape[u.index(c)])}")
+                    raise ShapeError(
+                        f"einsum: index {c!r} has lengths {int(length)} and {int(m.shape[u.index(c)])}"
+                    )
     if len(parts) > 2:
         shapes = [np.broadcast_to(np.empty((), np.int8), _shape(n)) for n, _ in parts]
         spec = ",".join(t for _, t in parts) + "->" + result
@@ -194,7 +204,9 @@ def _parse(subscripts: str, nodes: list[Node]) -> tuple[list[str], str]:
     left, arrow, right = text.partition("->")
     terms = left.split(",")
     if len(terms) != len(nodes):
-        raise ValueError(f"einsum: {subscripts!r} names {len(terms)} operands, but {len(nodes)} were given")
+        raise ValueError(
+            f"einsum: {subscripts!r} names {len(terms)} operands, but {len(nodes)} were given"
+        )
     spare = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" if c not in text]
     widest = 0
     for t, n in zip(terms, nodes, strict=True):
@@ -212,7 +224,9 @@ def _parse(subscripts: str, nodes: list[Node]) -> tuple[list[str], str]:
         result = right.replace("...", dots)
     else:
         joined = "".join(filled)
-        result = dots + "".join(sorted(c for c in set(joined) if joined.count(c) == 1 and c not in dots))
+        result = dots + "".join(
+            sorted(c for c in set(joined) if joined.count(c) == 1 and c not in dots)
+        )
     for c in result:
         if not any(c in t for t in filled):
             raise ValueError(f"einsum: output index {c!r} appears in no operand of {subscripts!r}")
@@ -242,13 +256,19 @@ def _pair(a: Node, ta: str, b: Node, tb: str, out: str) -> Node:
     columns = [c for c in tb if c not in ta]
     lengths = {c: n for t, x in ((tb, b), (ta, a)) for c, n in zip(t, x.shape, strict=True)}
     for c in batch + inner:
-        lengths[c] = broadcast_shapes("einsum", [(a.shape[ta.index(c)],), (b.shape[tb.index(c)],)])[0]
+        lengths[c] = broadcast_shapes("einsum", [(a.shape[ta.index(c)],), (b.shape[tb.index(c)],)])[
+            0
+        ]
     if not inner:
         order = [*batch, *rows, *columns]
         shape = tuple(lengths[c] for c in order)
 
         def spread(x: Node, t: str) -> Node:
-            return P.BROADCAST(x, shape=shape, axes=tuple(order.index(c) for c in t)) if x.shape != shape or list(t) != order else x
+            return (
+                P.BROADCAST(x, shape=shape, axes=tuple(order.index(c) for c in t))
+                if x.shape != shape or list(t) != order
+                else x
+            )
 
         product = mul(spread(a, ta), spread(b, tb))
     else:
@@ -305,9 +325,15 @@ def _right_hand_side(a: Node, b: Node) -> tuple[Node, Node, bool]:
     if vector:
         b = P.insert_axes(b, (1,))
     if a.rank < 2 or b.rank < 2 or a.shape[-1] != b.shape[-2]:
-        raise ShapeError(f"a matrix of shape {_shape(a)} and a right-hand side of shape {_shape(b)} do not fit together")
+        raise ShapeError(
+            f"a matrix of shape {_shape(a)} and a right-hand side of shape {_shape(b)} do not fit together"
+        )
     lead = broadcast_shapes("solve", [a.shape[:-2], b.shape[:-2]])
-    return P.broadcast_to(a, (*lead, *a.shape[-2:])), P.broadcast_to(b, (*lead, *b.shape[-2:])), vector
+    return (
+        P.broadcast_to(a, (*lead, *a.shape[-2:])),
+        P.broadcast_to(b, (*lead, *b.shape[-2:])),
+        vector,
+    )
 
 
 def solve(x1: Any, x2: Any, /) -> Array:
@@ -327,7 +353,9 @@ def solve(x1: Any, x2: Any, /) -> Array:
     return from_node(P.reshape(out, out.shape[:-1]) if vector else out)
 
 
-def solve_triangular(x1: Any, x2: Any, /, *, lower: bool = True, adjoint: bool = False, unit_diagonal: bool = False) -> Array:
+def solve_triangular(
+    x1: Any, x2: Any, /, *, lower: bool = True, adjoint: bool = False, unit_diagonal: bool = False
+) -> Array:
     """X with op(x1) X = x2 for triangular x1; only the named triangle is read.
 
     Examples:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -82,7 +83,9 @@ def permute_dims(x: Any, /, axes: Sequence[int]) -> Array:
     node = node_of(x)
     order = tuple(normalized_axis("permute_dims", a, node.rank) for a in axes)
     if sorted(order) != list(range(node.rank)):
-        raise ShapeError(f"permute_dims: axes {tuple(axes)} must name each of the {node.rank} axes once")
+        raise ShapeError(
+            f"permute_dims: axes {tuple(axes)} must name each of the {node.rank} axes once"
+        )
     return from_node(P.permute(node, order))
 
 
@@ -136,9 +139,19 @@ def moveaxis(x: Any, source: Any, destination: Any, /) -> Array:
         (3, 4, 2)
     """
     node = node_of(x)
-    sources = [normalized_axis("moveaxis", a, node.rank) for a in (source if isinstance(source, (tuple, list)) else [source])]
-    targets = [normalized_axis("moveaxis", a, node.rank) for a in (destination if isinstance(destination, (tuple, list)) else [destination])]
-    if len(sources) != len(targets) or len(set(sources)) != len(sources) or len(set(targets)) != len(targets):
+    sources = [
+        normalized_axis("moveaxis", a, node.rank)
+        for a in (source if isinstance(source, (tuple, list)) else [source])
+    ]
+    targets = [
+        normalized_axis("moveaxis", a, node.rank)
+        for a in (destination if isinstance(destination, (tuple, list)) else [destination])
+    ]
+    if (
+        len(sources) != len(targets)
+        or len(set(sources)) != len(sources)
+        or len(set(targets)) != len(targets)
+    ):
         raise ShapeError("moveaxis: source and destination must name as many distinct axes")
     order = [i for i in range(node.rank) if i not in sources]
     for target, origin in sorted(zip(targets, sources, strict=True)):
@@ -157,7 +170,9 @@ def expand_dims(x: Any, /, axis: Any = 0) -> Array:
     node = node_of(x)
     listed = axis if isinstance(axis, (tuple, list)) else (axis,)
     rank = node.rank + len(listed)
-    return from_node(P.insert_axes(node, tuple(normalized_axis("expand_dims", a, rank) for a in listed)))
+    return from_node(
+        P.insert_axes(node, tuple(normalized_axis("expand_dims", a, rank) for a in listed))
+    )
 
 
 def squeeze(x: Any, /, axis: Any = None) -> Array:
@@ -175,7 +190,9 @@ def squeeze(x: Any, /, axis: Any = None) -> Array:
         axes = normalized_axes("squeeze", axis, node.rank)
         for a in axes:
             if node.shape[a] != 1:
-                raise ShapeError(f"squeeze: axis {a} has length {int(node.shape[a])}, not 1 (shape {tuple(map(int, node.shape))})")
+                raise ShapeError(
+                    f"squeeze: axis {a} has length {int(node.shape[a])}, not 1 (shape {tuple(map(int, node.shape))})"
+                )
     return from_node(P.reshape(node, tuple(n for i, n in enumerate(node.shape) if i not in axes)))
 
 
@@ -190,7 +207,9 @@ def broadcast_to(x: Any, /, shape: Any) -> Array:
     node = node_of(x)
     target = (shape,) if isinstance(shape, int) else tuple(shape)
     if _broadcast_shapes("broadcast_to", [node.shape, target]) != target:
-        raise ShapeError(f"broadcast_to: shape {tuple(map(int, node.shape))} does not stretch to {tuple(map(int, target))}")
+        raise ShapeError(
+            f"broadcast_to: shape {tuple(map(int, node.shape))} does not stretch to {tuple(map(int, target))}"
+        )
     return from_node(P.broadcast_to(node, target))
 
 
@@ -215,7 +234,9 @@ def broadcast_shapes(*shapes: Any) -> tuple[int, ...]:
         >>> nr.broadcast_shapes((2, 1), (3,))
         (2, 3)
     """
-    return _broadcast_shapes("broadcast_shapes", [(s,) if isinstance(s, int) else tuple(s) for s in shapes])
+    return _broadcast_shapes(
+        "broadcast_shapes", [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    )
 
 
 def _together(name: str, arrays: Any) -> list[Node]:
@@ -239,7 +260,11 @@ def concat(arrays: Any, /, *, axis: int | None = 0) -> Array:
         nodes, axis = [ravel(from_node(n)).node for n in nodes], 0
     place = normalized_axis("concat", axis, nodes[0].rank)
     for n in nodes[1:]:
-        if n.rank != nodes[0].rank or any(a != b for i, (a, b) in enumerate(zip(n.shape, nodes[0].shape, strict=True)) if i != place):
+        if n.rank != nodes[0].rank or any(
+            a != b
+            for i, (a, b) in enumerate(zip(n.shape, nodes[0].shape, strict=True))
+            if i != place
+        ):
             shapes = " and ".join(str(tuple(map(int, m.shape))) for m in (nodes[0], n))
             raise ShapeError(f"concat: arrays of shapes {shapes} differ in more than axis {place}")
     return from_node(nodes[0] if len(nodes) == 1 else P.CONCAT(*nodes, axis=place))
@@ -267,7 +292,9 @@ def stack(arrays: Any, /, *, axis: int = 0) -> Array:
     nodes = _together("stack", arrays)
     for n in nodes[1:]:
         if n.shape != nodes[0].shape:
-            raise ShapeError(f"stack: shapes {tuple(map(int, nodes[0].shape))} and {tuple(map(int, n.shape))} differ")
+            raise ShapeError(
+                f"stack: shapes {tuple(map(int, nodes[0].shape))} and {tuple(map(int, n.shape))} differ"
+            )
     place = normalized_axis("stack", axis, nodes[0].rank + 1)
     return concat([from_node(P.insert_axes(n, (place,))) for n in nodes], axis=place)
 
@@ -300,7 +327,9 @@ def split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> list[Array]:
     length = node.shape[place]
     if isinstance(indices_or_sections, int):
         if length % indices_or_sections:
-            raise ShapeError(f"split: axis {place} of length {int(length)} is not {indices_or_sections} equal parts")
+            raise ShapeError(
+                f"split: axis {place} of length {int(length)} is not {indices_or_sections} equal parts"
+            )
         step = length // indices_or_sections
         cuts = list(range(step, length, step))
     else:
@@ -308,7 +337,7 @@ def split(x: Any, indices_or_sections: Any, /, axis: int = 0) -> list[Array]:
     edges = [0, *cuts, None]
     whole = (slice(None),) * place
     array = from_node(node)
-    return [array[(*whole, slice(a, b))] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    return [array[(*whole, slice(a, b))] for a, b in itertools.pairwise(edges)]
 
 
 def flip(x: Any, /, *, axis: Any = None) -> Array:
@@ -344,7 +373,9 @@ def roll(x: Any, /, shift: Any, *, axis: Any = None) -> Array:
         s = s % n if n else 0
         if s:
             whole = (slice(None),) * place
-            joined = concat([out[(*whole, slice(n - s, None))], out[(*whole, slice(None, n - s))]], axis=place)
+            joined = concat(
+                [out[(*whole, slice(n - s, None))], out[(*whole, slice(None, n - s))]], axis=place
+            )
             out = from_node(P.reshape(joined.node, node.shape))
     return out
 
@@ -372,9 +403,13 @@ def pad(x: Any, pad_width: Any, /, mode: str = "constant", *, constant_values: A
     value = node_of(constant_values)
     from numr.primitives.elementwise import cast
 
-    shape = tuple(n if a == b == 0 else a + n + b for n, (a, b) in zip(node.shape, widths, strict=True))
+    shape = tuple(
+        n if a == b == 0 else a + n + b for n, (a, b) in zip(node.shape, widths, strict=True)
+    )
     starts = tuple(a for a, _ in widths)
-    return from_node(P.PAD(node, cast(value, node.dtype), starts=starts, shape=shape, steps=(1,) * node.rank))
+    return from_node(
+        P.PAD(node, cast(value, node.dtype), starts=starts, shape=shape, steps=(1,) * node.rank)
+    )
 
 
 def _pad_widths(pad_width: Any, rank: int) -> list[tuple[int, int]]:
@@ -437,7 +472,9 @@ def repeat(x: Any, repeats: Any, /, *, axis: int | None = None) -> Array:
     shape = (*node.shape[: place + 1], repeats, *node.shape[place + 1 :])
     axes = tuple(i if i <= place else i + 1 for i in range(node.rank))
     spread = P.BROADCAST(node, shape=shape, axes=axes)
-    full = tuple(n * repeats if i == place and repeats != 1 else n for i, n in enumerate(node.shape))
+    full = tuple(
+        n * repeats if i == place and repeats != 1 else n for i, n in enumerate(node.shape)
+    )
     return from_node(P.reshape(spread, full))
 
 

@@ -1,4 +1,4 @@
-"""From what a user passes to nodes: conversion, promotion, broadcasting, and back to an Array."""
+"""From what a user passes to nodes: conversion, promotion, broadcasting, and checks of axes."""
 
 from __future__ import annotations
 
@@ -7,17 +7,26 @@ from typing import Any
 
 import numpy as np
 
-from numr import dtypes
+from numr import dtypes, messages
 from numr.array import Array, from_node, to_array
-from numr.dtypes import DType, result_type
-from numr.errors import DTypeError, ShapeError
+from numr.dtypes import DType, float32, float64, result_type
+from numr.errors import AxisError, DTypeError
 from numr.ir.dims import Size, unify
 from numr.ir.node import Node
-from numr.primitives.elementwise import cast
+from numr.primitives.elementwise import cast, in_range
 from numr.primitives.shape import broadcast_to
 from numr.primitives.source import const, size_of
 
 SCALARS = (bool, int, float, complex)
+NUMERIC = "iufc"
+
+_KIND_NAMES = {
+    "b": "boolean",
+    "i": "integer",
+    "u": "unsigned integer",
+    "f": "floating",
+    "c": "complex",
+}
 
 
 class Weak:
@@ -27,16 +36,22 @@ class Weak:
 
     def __init__(self, value: Any) -> None:
         self.value = value
-        self.dtype = dtypes.DEFAULT_BY_PYTHON[bool if isinstance(value, bool) else _python_kind(value)]
+        self.dtype = dtypes.DEFAULT_BY_PYTHON[_python_kind(value)]
 
     def node(self, dtype: DType) -> Node:
-        if isinstance(self.value, Size):
-            return size_of(self.value, dtype)
-        return const(self.value, dtype)
+        value = self.value
+        if isinstance(value, Size):
+            return size_of(value, dtype)
+        if dtype.kind in "iu" and not in_range(value, dtype):
+            raise DTypeError(
+                f"the Python integer {value} does not fit in {dtype}\n"
+                "  convert the array to a wider dtype with .astype(...)"
+            )
+        return const(value, dtype)
 
 
 def _python_kind(value: Any) -> type:
-    for kind in (int, float, complex):
+    for kind in SCALARS:
         if isinstance(value, kind):
             return kind
     raise TypeError(type(value))
@@ -57,10 +72,35 @@ def operand(x: Any) -> tuple[Node | Weak, DType, bool]:
 def node_of(x: Any) -> Node:
     """The node of any operand; Python scalars take their default dtype."""
     found, dtype, _ = operand(x)
-    return found.node(dtype) if type(found) is Weak else found  # type: ignore[return-value]
+    return found.node(dtype) if isinstance(found, Weak) else found
 
 
-def promoted(name: str, xs: Sequence[Any], kinds: str = "biufc", least: DType | None = None) -> tuple[list[Node], bool]:
+def default_float() -> DType:
+    """The dtype integers take where a function needs a floating one."""
+    from numr import config
+
+    return float64 if config.get().default_float == "float64" else float32
+
+
+def floating(x: Any) -> Node:
+    """The node of an operand, converted to the default floating dtype unless it is inexact."""
+    node = node_of(x)
+    return node if node.dtype.is_inexact else cast(node, default_float())
+
+
+def operand_names(count: int) -> list[str]:
+    """What messages call the operands of a function: x alone, else x1, x2, ..."""
+    return ["x"] if count == 1 else [f"x{i}" for i in range(1, count + 1)]
+
+
+def kind_names(kinds: str) -> str:
+    """Dtype kinds in words."""
+    return ", ".join(name for kind, name in _KIND_NAMES.items() if kind in kinds)
+
+
+def promoted(
+    name: str, xs: Sequence[Any], kinds: str = "biufc", least: DType | None = None
+) -> tuple[list[Node], bool]:
     """The operands as nodes of their common dtype, and whether that dtype is weak.
 
     `kinds` are the dtype kinds the function takes. With `least` (a floating dtype), booleans and
@@ -71,13 +111,20 @@ def promoted(name: str, xs: Sequence[Any], kinds: str = "biufc", least: DType | 
     if least is not None and dtype.kind not in "fc":
         dtype = least
     if dtype.kind not in kinds:
-        given = ", ".join(str(d) for _, d, _ in found)
-        raise DTypeError(f"{name} does not take operands of dtypes {given}")
-    return [x.node(dtype) if type(x) is Weak else cast(x, dtype) for x, _, _ in found], weak  # type: ignore[arg-type]
+        given = [str(d) for _, d, _ in found]
+        hint = f"it takes {kind_names(kinds)} dtypes; .astype(...) converts"
+        raise messages.dtype_mismatch(name, operand_names(len(found)), given, hint=hint)
+    return [x.node(dtype) if isinstance(x, Weak) else cast(x, dtype) for x, _, _ in found], weak
 
 
-def broadcast_shapes(name: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
-    """The common shape by NumPy's rule, keeping the identity of sizes."""
+def broadcast_shapes(
+    name: str, shapes: Sequence[tuple[int, ...]], names: Sequence[str] | None = None
+) -> tuple[int, ...]:
+    """The common shape by NumPy's rule, keeping the identity of sizes.
+
+    Raises:
+        ShapeError: naming the operands and their shapes.
+    """
     rank = max(map(len, shapes), default=0)
     out: list[int] = [1] * rank
     for shape in shapes:
@@ -87,8 +134,8 @@ def broadcast_shapes(name: str, shapes: Sequence[tuple[int, ...]]) -> tuple[int,
             if out[i] == 1:
                 out[i] = n
             elif n != out[i] and n != 1:
-                given = " and ".join(str(tuple(map(int, s))) for s in shapes)
-                raise ShapeError(f"{name}: operands of shapes {given} cannot be broadcast together")
+                given = [tuple(map(int, s)) for s in shapes]
+                raise messages.shape_mismatch(name, names or operand_names(len(shapes)), given)
             elif n != 1:
                 unify(out[i], n)
     return tuple(out)
@@ -99,17 +146,25 @@ def aligned(name: str, nodes: Sequence[Node]) -> list[Node]:
     first = nodes[0].shape
     if all(not n.shape or n.shape is first for n in nodes):
         return list(nodes)
-    shapes = [n.shape for n in nodes if n.shape]
-    shape = broadcast_shapes(name, shapes)
+    shape = broadcast_shapes(name, [n.shape for n in nodes])
     return [n if not n.shape or n.shape == shape else broadcast_to(n, shape) for n in nodes]
 
 
-def normalized_axis(name: str, axis: int, rank: int) -> int:
-    """A non-negative axis, or an error naming the rank."""
+def plain(shape: Sequence[int]) -> tuple[int, ...]:
+    """A shape of plain ints, for messages."""
+    return tuple(map(int, shape))
+
+
+def normalized_axis(name: str, axis: Any, rank: int) -> int:
+    """A non-negative axis.
+
+    Raises:
+        AxisError: naming the axis and the rank.
+    """
     if not isinstance(axis, (int, np.integer)) or isinstance(axis, bool):
-        raise TypeError(f"{name}: axis must be an integer, not {axis!r}")
+        raise AxisError(f"{name}: an axis is an integer, not {axis!r}")
     if not -rank <= axis < rank:
-        raise ShapeError(f"{name}: axis {axis} is out of range for an array with {rank} axes")
+        raise messages.axis_out_of_range(name, int(axis), rank)
     return int(axis) % rank
 
 
@@ -120,11 +175,25 @@ def normalized_axes(name: str, axis: Any, rank: int) -> tuple[int, ...]:
     listed = axis if isinstance(axis, (tuple, list)) else (axis,)
     axes = tuple(normalized_axis(name, a, rank) for a in listed)
     if len(set(axes)) != len(axes):
-        raise ShapeError(f"{name}: axis {axis} names an axis twice")
+        raise AxisError(f"{name}: axis {axis} names an axis twice")
     return tuple(sorted(axes))
 
 
 __all__ = [
-    "Array", "Weak", "aligned", "broadcast_shapes", "from_node", "node_of", "normalized_axes", "normalized_axis",
-    "operand", "promoted",
-]  # fmt: skip
+    "NUMERIC",
+    "Array",
+    "Weak",
+    "aligned",
+    "broadcast_shapes",
+    "default_float",
+    "floating",
+    "from_node",
+    "kind_names",
+    "node_of",
+    "normalized_axes",
+    "normalized_axis",
+    "operand",
+    "operand_names",
+    "plain",
+    "promoted",
+]

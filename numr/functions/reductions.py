@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from builtins import any as _some
+from typing import Any
 
 from numr.array import Array, from_node
 from numr.dtypes import DType, as_dtype, bool_, int64, real_part_dtype, uint64
@@ -107,7 +106,9 @@ def _extremum(name: str, prim: Any, x: Any, axis: Axes, keepdims: bool) -> Array
     node = node_of(x)
     axes = normalized_axes(name, axis, node.rank)
     if _some(node.shape[a] == 0 for a in axes):
-        raise ValueError(f"{name} of an axis of length 0 has no value (shape {tuple(map(int, node.shape))})")
+        raise ValueError(
+            f"{name} of an axis of length 0 has no value (shape {tuple(map(int, node.shape))})"
+        )
     if node.dtype is bool_:
         logical = R.reduce_or if name == "max" else R.reduce_and
         return from_node(kept(logical(node, axes=axes), node, axes, keepdims))
@@ -235,7 +236,9 @@ def _first_position(name: str, x: Any, axis: int | None, keepdims: bool, prim: A
     else:
         place = normalized_axis(name, axis, node.rank)
     if node.shape[place] == 0:
-        raise ValueError(f"{name} of an axis of length 0 has no value (shape {tuple(map(int, shape))})")
+        raise ValueError(
+            f"{name} of an axis of length 0 has no value (shape {tuple(map(int, shape))})"
+        )
     best = R.restore(prim(node, axes=(place,)), node, (place,))
     hit = eq(node, best)
     if node.dtype.kind == "f":
@@ -245,7 +248,9 @@ def _first_position(name: str, x: Any, axis: int | None, keepdims: bool, prim: A
     last = const(2**62, int64)
     found = R.reduce_min(select(hit, position, last), axes=(place,))
     if keepdims:
-        found = reshape(found, tuple(1 if axis is None or i == place else n for i, n in enumerate(shape)))
+        found = reshape(
+            found, tuple(1 if axis is None or i == place else n for i, n in enumerate(shape))
+        )
     return from_node(found)
 
 
@@ -344,11 +349,15 @@ def _cumulative(name: str, prim: Any, x: Any, axis: int | None, dtype: Any, init
         from numr.primitives.shape import CONCAT, broadcast_to
 
         first = tuple(1 if i == place else n for i, n in enumerate(node.shape))
-        out = CONCAT(broadcast_to(like(out, 1 if prim is Cu.cumprod else 0), first), out, axis=place)
+        out = CONCAT(
+            broadcast_to(like(out, 1 if prim is Cu.cumprod else 0), first), out, axis=place
+        )
     return from_node(out)
 
 
-def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
+def cumulative_sum(
+    x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Array:
     """Running sums along an axis.
 
     Examples:
@@ -359,7 +368,9 @@ def cumulative_sum(x: Any, /, *, axis: int | None = None, dtype: Any = None, inc
     return _cumulative("cumulative_sum", Cu.cumsum, x, axis, dtype, include_initial)
 
 
-def cumulative_prod(x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False) -> Array:
+def cumulative_prod(
+    x: Any, /, *, axis: int | None = None, dtype: Any = None, include_initial: bool = False
+) -> Array:
     """Running products along an axis; the derivative is right with zeros among them.
 
     Examples:
@@ -433,7 +444,10 @@ def norm(x: Any, /, *, axis: Axes = None, keepdims: bool = False, ord: Any = Non
     if ord in (float("inf"), float("-inf")):
         return (max if ord > 0 else min)(size, axis=axes, keepdims=keepdims)
     if ord == 0:
-        return F.astype(count_nonzero(from_node(node), axis=axes, keepdims=keepdims), real_part_dtype(node.dtype))
+        return F.astype(
+            count_nonzero(from_node(node), axis=axes, keepdims=keepdims),
+            real_part_dtype(node.dtype),
+        )
     if ord == 1:
         return sum(size, axis=axes, keepdims=keepdims)
     return F.pow(sum(F.pow(size, ord), axis=axes, keepdims=keepdims), 1.0 / ord)

@@ -18,7 +18,13 @@ from numr.primitives.indexing import SCATTER
 from numr.primitives.reduction import lowest_like
 from numr.primitives.source import IOTA
 
-_COMBINE = {"add": add, "mul": multiply, "max": maximum, "min": minimum, "set": lambda old, new: new}
+_COMBINE = {
+    "add": add,
+    "mul": multiply,
+    "max": maximum,
+    "min": minimum,
+    "set": lambda old, new: new,
+}
 
 
 class At:
@@ -77,7 +83,9 @@ class At:
             )
         positions = _positions(selection, x)
         spread = P.broadcast_to(new, shape)
-        return from_node(SCATTER(x, spread, *(P.broadcast_to(p, shape) for p in positions), mode=mode))
+        return from_node(
+            SCATTER(x, spread, *(P.broadcast_to(p, shape) for p in positions), mode=mode)
+        )
 
     def _mask(self) -> Array | None:
         key = self.key[0] if isinstance(self.key, tuple) and len(self.key) == 1 else self.key
@@ -104,7 +112,9 @@ class At:
             if new.shape[0] not in (1, count) or new.ndim != x.ndim - m.rank + 1:
                 from numr.errors import ShapeError
 
-                raise ShapeError(f"{count} masked elements cannot take values of shape {tuple(map(int, new.shape))}")
+                raise ShapeError(
+                    f"{count} masked elements cannot take values of shape {tuple(map(int, new.shape))}"
+                )
             return At(x, tuple(np.nonzero(np.asarray(mask))))._update(mode, new)
         full = P.reshape(m, (*m.shape, *(1 for _ in range(x.ndim - m.rank))))
         node = x.node
@@ -130,7 +140,9 @@ def scatter_add(x: Any, indices: Any, updates: Any, /, *, axis: int = 0) -> Arra
     return array.at[(*(slice(None),) * (axis % array.ndim), to_array(indices))].add(updates)
 
 
-def _segments(name: str, data: Any, segment_ids: Any, num_segments: int | None, mode: str, fill: Any) -> Array:
+def _segments(
+    name: str, data: Any, segment_ids: Any, num_segments: int | None, mode: str, fill: Any
+) -> Array:
     node, ids = node_of(data), cast(node_of(segment_ids), int64)
     if num_segments is None:
         value = np.asarray(from_node(ids))
@@ -138,7 +150,10 @@ def _segments(name: str, data: Any, segment_ids: Any, num_segments: int | None, 
     if ids.rank != 1 or node.rank < 1 or ids.shape[0] != node.shape[0]:
         from numr.errors import ShapeError
 
-        raise ShapeError(f"{name}: {int(node.shape[0])} rows of data need as many segment ids, not shape {tuple(map(int, ids.shape))}")
+        raise ShapeError(
+            f"{name}: {int(node.shape[0])} rows of data need as many segment ids, "
+            f"not shape {tuple(map(int, ids.shape))}"
+        )
     start = P.broadcast_to(fill(node), (num_segments, *node.shape[1:]))
     return from_node(SCATTER(start, node, wrapped(ids, num_segments), mode=mode))
 
@@ -156,7 +171,9 @@ def segment_sum(data: Any, segment_ids: Any, /, num_segments: int | None = None)
         >>> nr.segment_sum(nr.asarray([1.0, 2.0, 4.0]), nr.asarray([0, 1, 0]), 2).tolist()
         [5.0, 2.0]
     """
-    return _segments("segment_sum", data, segment_ids, num_segments, "add", lambda x: lowest_like(x, "add"))
+    return _segments(
+        "segment_sum", data, segment_ids, num_segments, "add", lambda x: lowest_like(x, "add")
+    )
 
 
 def segment_max(data: Any, segment_ids: Any, /, num_segments: int | None = None) -> Array:
@@ -167,7 +184,9 @@ def segment_max(data: Any, segment_ids: Any, /, num_segments: int | None = None)
         >>> nr.segment_max(nr.asarray([1.0, 2.0, 4.0]), nr.asarray([0, 1, 0]), 2).tolist()
         [4.0, 2.0]
     """
-    return _segments("segment_max", data, segment_ids, num_segments, "max", lambda x: lowest_like(x, "max"))
+    return _segments(
+        "segment_max", data, segment_ids, num_segments, "max", lambda x: lowest_like(x, "max")
+    )
 
 
 __all__ = ["scatter_add", "segment_max", "segment_sum"]

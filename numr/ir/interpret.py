@@ -22,5 +22,7 @@ def interpret(outputs: Sequence[Node], values: Mapping[Node, Any]) -> list[Any]:
             else:
                 arrays = (known[x] for x in node.inputs)
                 result = node.prim.reference(*arrays, **node.params)
-                known[node] = np.asarray(result, node.dtype.dtype).reshape(tuple(map(int, node.shape)))
+                known[node] = np.asarray(result, node.dtype.dtype).reshape(
+                    tuple(map(int, node.shape))
+                )
     return [known[out] for out in outputs]

@@ -29,7 +29,7 @@ class Trace:
     derivative), ordinary values afterwards.
     """
 
-    __slots__ = ("alive", "depth", "kind", "name", "parent")
+    __slots__ = ("alive", "depth", "kind", "members", "name", "parent")
 
     def __init__(self, kind: str, name: str, parent: Trace | None) -> None:
         self.kind = kind
@@ -37,6 +37,26 @@ class Trace:
         self.parent = parent
         self.depth: int = 0 if parent is None else parent.depth + 1
         self.alive = True
+        self.members: list[Trace] = []
+
+    def over(self, parent: Trace | None) -> Trace:
+        """This trace as a value sees it that otherwise depends on `parent`: an alias of a value from
+        outside an enclosing function does not depend on that function."""
+        if parent is self.parent:
+            return self
+        for member in self.members:
+            if member.parent is parent:
+                return member
+        member = Trace(self.kind, self.name, parent)
+        member.depth = self.depth
+        self.members.append(member)
+        return member
+
+    def close(self) -> None:
+        """The function has returned."""
+        self.alive = False
+        for member in self.members:
+            member.alive = False
 
     def blocker(self) -> Trace | None:
         """The innermost trace that makes a value of this one unreadable, if any."""
@@ -134,7 +154,7 @@ def new_trace(kind: str, name: str) -> Iterator[Trace]:
     try:
         yield trace
     finally:
-        trace.alive = False
+        trace.close()
         scope.trace, scope.arena = outer_trace, outer_arena
 
 

@@ -94,7 +94,9 @@ class Primitive:
 
     # -- transformations -------------------------------------------------------------------------
 
-    def jvp(self, out: Node, operands: tuple[Node, ...], tangents: Tangents, **params: Any) -> Node | None:
+    def jvp(
+        self, out: Node, operands: tuple[Node, ...], tangents: Tangents, **params: Any
+    ) -> Node | None:
         raise missing(self, "jvp", self.no_jvp)
 
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> Sequence[Node | None]:
@@ -129,7 +131,11 @@ def deepest_trace(operands: Sequence[Node]) -> Trace | None:
     found: Trace | None = None
     for operand in operands:
         trace = operand.trace
-        if trace is not None and trace is not found and (found is None or trace.depth > found.depth):
+        if (
+            trace is not None
+            and trace is not found
+            and (found is None or trace.depth > found.depth)
+        ):
             found = trace
     return found
 

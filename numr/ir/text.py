@@ -49,7 +49,9 @@ class Canonical:
 
     __slots__ = ("inputs", "order", "outputs", "table", "text")
 
-    def __init__(self, inputs: Sequence[Node], outputs: Sequence[Node], table: SizeTable | None = None) -> None:
+    def __init__(
+        self, inputs: Sequence[Node], outputs: Sequence[Node], table: SizeTable | None = None
+    ) -> None:
         self.inputs = tuple(inputs)
         self.outputs = tuple(outputs)
         self.table = SizeTable() if table is None else table
@@ -72,9 +74,17 @@ class Canonical:
                 continue
             operands = " ".join([f"%{numbers[x]}" for x in node.inputs])
             numbers[node] = number = len(numbers)
-            params = " ".join([f"{key}={self._param(value)}" for key, value in node.params.items() if key != "serial"])
+            params = " ".join(
+                [
+                    f"{key}={self._param(value)}"
+                    for key, value in node.params.items()
+                    if key != "serial"
+                ]
+            )
             shape = [extent(n) for n in node.shape]
-            lines.append(f"%{number} = {node.prim.name} {operands} {params} -> {node.dtype.short}{shape}")
+            lines.append(
+                f"%{number} = {node.prim.name} {operands} {params} -> {node.dtype.short}{shape}"
+            )
         lines.append("return " + " ".join([f"%{numbers[x]}" for x in self.outputs]))
         return "\n".join(lines)
 

@@ -15,7 +15,18 @@ from numr.dtypes import DType
 from numr.ir.dims import Shape
 from numr.ir.node import Node
 from numr.ir.scalar import FLOAT, REAL, ScalarOp
-from numr.primitives.elementwise import Elementwise, Partial, add, common_shape, div, like, mul, neg, select, sub
+from numr.primitives.elementwise import (
+    Elementwise,
+    Partial,
+    add,
+    common_shape,
+    div,
+    like,
+    mul,
+    neg,
+    select,
+    sub,
+)
 from numr.primitives.mathematics import abs_, eq, exp, gt, le, log1p, maximum
 
 
@@ -55,7 +66,7 @@ def _sigmoid(x: Node) -> Node:
     return div(one, add(one, exp(neg(x))))
 
 
-sigmoid = Composite(
+sigmoid: Composite = Composite(
     "sigmoid",
     _sigmoid,
     (lambda out, x: mul(out, sigmoid(neg(x))),),
@@ -67,7 +78,11 @@ sigmoid = Composite(
 def _logaddexp(x: Node, y: Node) -> Node:
     # Equal infinities have no difference; their maximum is the answer.
     apart = neg(abs_(sub(x, y)))
-    return select(eq(x, y), add(maximum(x, y), like(x, float(np.log(2.0)))), add(maximum(x, y), log1p(exp(apart))))
+    return select(
+        eq(x, y),
+        add(maximum(x, y), like(x, float(np.log(2.0)))),
+        add(maximum(x, y), log1p(exp(apart))),
+    )
 
 
 logaddexp = Composite(

@@ -23,7 +23,12 @@ class _Matmul(Primitive):
 
     def infer(self, x: Node, y: Node) -> tuple[Shape, DType]:
         lead = x.shape[:-2]
-        if x.rank < 2 or lead != y.shape[:-2] or x.shape[-1] != y.shape[-2] or x.dtype is not y.dtype:
+        if (
+            x.rank < 2
+            or lead != y.shape[:-2]
+            or x.shape[-1] != y.shape[-2]
+            or x.dtype is not y.dtype
+        ):
             from numr.errors import ShapeError
 
             shapes = f"{x.dtype}{tuple(map(int, x.shape))} and {y.dtype}{tuple(map(int, y.shape))}"
@@ -41,7 +46,10 @@ class _Matmul(Primitive):
 
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         x, y = node.inputs
-        return [self(ct, swap_last(y)) if wanted[0] else None, self(swap_last(x), ct) if wanted[1] else None]
+        return [
+            self(ct, swap_last(y)) if wanted[0] else None,
+            self(swap_last(x), ct) if wanted[1] else None,
+        ]
 
     def batch(self, size: int, operands: Any, axes: Any, /) -> tuple[Node, int]:
         x, y = operands
@@ -59,7 +67,9 @@ class _Matmul(Primitive):
         yield Sample(rng.normal(size=(2, 3, 4)), rng.normal(size=(2, 4, 5)))
         yield Sample(rng.normal(size=(3, 0)), rng.normal(size=(0, 2)))
         yield Sample(rng.normal(size=(0, 3)), rng.normal(size=(3, 2)))
-        yield Sample(rng.normal(size=(3, 4)).astype(np.float32), rng.normal(size=(4, 2)).astype(np.float32))
+        yield Sample(
+            rng.normal(size=(3, 4)).astype(np.float32), rng.normal(size=(4, 2)).astype(np.float32)
+        )
         yield Sample(rng.integers(-5, 5, (3, 4)), rng.integers(-5, 5, (4, 2)), smooth=False)
         z = rng.normal(size=(3, 3)) + 1j * rng.normal(size=(3, 3))
         yield Sample(z, z.T)

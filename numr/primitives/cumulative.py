@@ -24,16 +24,31 @@ class _Scan(Primitive):
     def infer(self, *operands: Node, axis: int, reverse: bool) -> tuple[Shape, DType]:
         return common_shape(self, operands), operands[0].dtype
 
-    def batch(self, size: int, operands: Any, axes: Any, /, *, axis: int, reverse: bool) -> tuple[Node, int]:
+    def batch(
+        self, size: int, operands: Any, axes: Any, /, *, axis: int, reverse: bool
+    ) -> tuple[Node, int]:
         parts = (batched_first(x, a, size) for x, a in zip(operands, axes, strict=True))
         return self(*parts, axis=axis + 1, reverse=reverse), 0
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         count = 2 if self.name == "linear_recurrence" else 1
-        for shape, axis in (((7,), 0), ((33,), 0), ((3, 5), 0), ((3, 5), 1), ((1,), 0), ((2, 3, 4), 1)):
+        for shape, axis in (
+            ((7,), 0),
+            ((33,), 0),
+            ((3, 5), 0),
+            ((3, 5), 1),
+            ((1,), 0),
+            ((2, 3, 4), 1),
+        ):
             for reverse in (False, True):
-                yield Sample(*(rng.uniform(0.5, 1.5, shape) for _ in range(count)), axis=axis, reverse=reverse)
-        yield Sample(*(np.array([1.5, 0.0, 2.0, 0.0, 3.0]) for _ in range(count)), axis=0, reverse=False)
+                yield Sample(
+                    *(rng.uniform(0.5, 1.5, shape) for _ in range(count)),
+                    axis=axis,
+                    reverse=reverse,
+                )
+        yield Sample(
+            *(np.array([1.5, 0.0, 2.0, 0.0, 3.0]) for _ in range(count)), axis=0, reverse=False
+        )
         yield Sample(*(np.zeros((0, 3)) for _ in range(count)), axis=0, reverse=False, smooth=False)
         if count == 1:
             yield Sample(rng.integers(-3, 4, 9), axis=0, reverse=False, smooth=False)
@@ -66,9 +81,13 @@ class _CumProd(_Scan):
     def reference(self, x: Any, *, axis: int, reverse: bool) -> Any:
         return _directed(lambda v, a: np.cumprod(v, axis=a, dtype=v.dtype), x, axis, reverse)
 
-    def jvp(self, out: Node, operands: Any, tangents: Any, *, axis: int, reverse: bool) -> Node | None:
+    def jvp(
+        self, out: Node, operands: Any, tangents: Any, *, axis: int, reverse: bool
+    ) -> Node | None:
         before = shifted(out, axis, -1 if reverse else 1, 1)
-        return linear_recurrence(operands[0], times(tangents[0], before), axis=axis, reverse=reverse)
+        return linear_recurrence(
+            operands[0], times(tangents[0], before), axis=axis, reverse=reverse
+        )
 
 
 class _LinearRecurrence(_Scan):
@@ -84,7 +103,9 @@ class _LinearRecurrence(_Scan):
             out[k] = state
         return np.moveaxis(out, 0, axis)
 
-    def jvp(self, out: Node, operands: Any, tangents: Any, *, axis: int, reverse: bool) -> Node | None:
+    def jvp(
+        self, out: Node, operands: Any, tangents: Any, *, axis: int, reverse: bool
+    ) -> Node | None:
         ta, tb = tangents
         before = shifted(out, axis, -1 if reverse else 1, 0)
         drive = accumulate(None if ta is None else times(ta, before), tb)

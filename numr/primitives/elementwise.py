@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from numr.dtypes import DType, bool_, real_part_dtype
+from numr.dtypes import DType, bool_
 from numr.ir import scalar as S
 from numr.ir.dims import Shape, unify_shapes
 from numr.ir.node import Node
@@ -116,7 +116,9 @@ class Elementwise(Primitive):
         return self(*align_batch(operands, axes), **params), 0
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
-        return ctx.builder.op(self.op, *(ctx.element(x, index if x.shape else ()) for x in node.inputs))
+        return ctx.builder.op(
+            self.op, *(ctx.element(x, index if x.shape else ()) for x in node.inputs)
+        )
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         from numr.primitives.elementwise_samples import samples_of
@@ -130,7 +132,9 @@ def raise_if_nonlinear(prim: Elementwise, node: Node, wanted: Sequence[bool]) ->
         return
     allowed = LINEAR_OPERANDS.get(prim.name, ())
     if [k for k, w in enumerate(wanted) if w] not in [list(a) for a in allowed]:
-        raise TypeError(f"{prim.name} is not linear in operands {[k for k, w in enumerate(wanted) if w]}")
+        raise TypeError(
+            f"{prim.name} is not linear in operands {[k for k, w in enumerate(wanted) if w]}"
+        )
 
 
 # Operand sets in which an elementwise operation that is not linear as a whole is linear.
@@ -237,7 +241,9 @@ class Select(Primitive):
         if mask.dtype is not bool_ or yes.dtype is not no.dtype:
             from numr.errors import DTypeError
 
-            raise DTypeError(f"select takes (bool, a, a), not ({mask.dtype}, {yes.dtype}, {no.dtype})")
+            raise DTypeError(
+                f"select takes (bool, a, a), not ({mask.dtype}, {yes.dtype}, {no.dtype})"
+            )
         return common_shape(self, (mask, yes, no)), yes.dtype
 
     def reference(self, mask: Any, yes: Any, no: Any) -> Any:
@@ -248,7 +254,9 @@ class Select(Primitive):
         if yes is None and no is None:
             return None
         zero = zero_like_scalar(out)
-        return expand_like(select(operands[0], zero if yes is None else yes, zero if no is None else no), out)
+        return expand_like(
+            select(operands[0], zero if yes is None else yes, zero if no is None else no), out
+        )
 
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         mask, yes, no = node.inputs
@@ -263,7 +271,9 @@ class Select(Primitive):
         return self(*align_batch(operands, axes)), 0
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
-        return ctx.builder.op(S.select, *(ctx.element(x, index if x.shape else ()) for x in node.inputs))
+        return ctx.builder.op(
+            S.select, *(ctx.element(x, index if x.shape else ()) for x in node.inputs)
+        )
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         for n in (0, 1, 7, 33):
@@ -321,10 +331,12 @@ def cast(x: Node, dtype: DType) -> Node:
         return x
     if x.prim is CONST:
         value = constant_value(x.params["value"], x.dtype)
-        if not isinstance(value, complex) or dtype.kind == "c":
-            # A float outside an integer's range has no meaning to keep; leave that to the kernel.
-            if dtype.kind in "fcb" or (math.isfinite(value) and in_range(value, dtype)):
-                return const(bool(value) if dtype is bool_ else value, dtype)
+        # A float outside an integer's range has no meaning to keep; leave that to the kernel.
+        real_enough = not isinstance(value, complex) or dtype.kind == "c"
+        if real_enough and (
+            dtype.kind in "fcb" or (math.isfinite(value) and in_range(value, dtype))
+        ):
+            return const(bool(value) if dtype is bool_ else value, dtype)
     return CAST(x, dtype=dtype)
 
 

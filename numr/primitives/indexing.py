@@ -53,7 +53,9 @@ class _Gather(Primitive):
     def batch(self, size: int, operands: Any, axes: Any, /) -> tuple[Node, int]:
         x, *indices = operands
         if axes[0] is None:
-            return self(x, *(batched_first(i, a, size) for i, a in zip(indices, axes[1:], strict=True))), 0
+            return self(
+                x, *(batched_first(i, a, size) for i, a in zip(indices, axes[1:], strict=True))
+            ), 0
         x = batched_first(x, axes[0], size)
         indices = [batched_first(i, a, size) for i, a in zip(indices, axes[1:], strict=True)]
         return self(x, batch_places(size, indices[0].shape[1:]), *indices), 0
@@ -61,7 +63,9 @@ class _Gather(Primitive):
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
         x, *indices = node.inputs
         rank = indices[0].rank
-        picked = (ctx.clamp(ctx.element(i, index[:rank]), x.shape[k]) for k, i in enumerate(indices))
+        picked = (
+            ctx.clamp(ctx.element(i, index[:rank]), x.shape[k]) for k, i in enumerate(indices)
+        )
         return ctx.element(x, (*picked, *index[rank:]))
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
@@ -116,13 +120,20 @@ class _Scatter(Primitive):
         hit = eq(updates, GATHER(out, *indices))
         kept = eq(x, out)
         zero = zero_like_scalar(x)
-        count = SCATTER(select(kept, full_like(x, 1), zero), select(hit, full_like(updates, 1), zero), *indices, mode="add")
+        count = SCATTER(
+            select(kept, full_like(x, 1), zero),
+            select(hit, full_like(updates, 1), zero),
+            *indices,
+            mode="add",
+        )
         total = select(kept, zeros_like(x) if tx is None else tx, zero)
         if tu is not None:
             total = self(total, select(hit, tu, zero), *indices, mode="add")
         return over(total, count)
 
-    def _product_tangent(self, x: Node, updates: Node, indices: list[Node], tx: Any, tu: Any) -> Node | None:
+    def _product_tangent(
+        self, x: Node, updates: Node, indices: list[Node], tx: Any, tu: Any
+    ) -> Node | None:
         """Each factor's tangent times the product of the other factors of its place.
 
         The product of the nonzero factors is divided by the factor itself, and zero factors are
@@ -162,11 +173,15 @@ class _Scatter(Primitive):
         to_updates = None
         if wanted[1]:
             # Only the update that was written last was kept: mark writers by their serial number.
-            to_updates = select(last_writer(x, updates, indices), GATHER(ct, *indices), zero_like_scalar(ct))
+            to_updates = select(
+                last_writer(x, updates, indices), GATHER(ct, *indices), zero_like_scalar(ct)
+            )
         return [to_x, to_updates, *none]
 
     def batch(self, size: int, operands: Any, axes: Any, /, *, mode: str) -> tuple[Node, int]:
-        x, updates, *indices = (batched_first(v, a, size) for v, a in zip(operands, axes, strict=True))
+        x, updates, *indices = (
+            batched_first(v, a, size) for v, a in zip(operands, axes, strict=True)
+        )
         return self(x, updates, batch_places(size, indices[0].shape[1:]), *indices, mode=mode), 0
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
@@ -174,7 +189,13 @@ class _Scatter(Primitive):
         for mode in ("add", "set"):
             yield Sample(rng.normal(size=5), rng.normal(size=4), i, mode=mode)
             yield Sample(rng.normal(size=(5, 2)), rng.normal(size=(4, 2)), i, mode=mode)
-            yield Sample(rng.normal(size=(4, 3)), rng.normal(size=3), np.array([0, 3, 3]), np.array([2, 0, 0]), mode=mode)
+            yield Sample(
+                rng.normal(size=(4, 3)),
+                rng.normal(size=3),
+                np.array([0, 3, 3]),
+                np.array([2, 0, 0]),
+                mode=mode,
+            )
         for mode in ("mul", "max", "min"):
             yield Sample(rng.normal(size=5), rng.normal(size=3), np.array([0, 4, 2]), mode=mode)
         yield Sample(np.arange(5), np.array([5, 6, 7, 8]), i, mode="max", smooth=False)

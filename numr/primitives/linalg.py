@@ -29,7 +29,9 @@ class _Library(Primitive):
         self.library = name
 
     def batch(self, size: int, operands: Any, axes: Any, /, **params: Any) -> tuple[Node, int]:
-        return self(*(batched_first(x, a, size) for x, a in zip(operands, axes, strict=True)), **params), 0
+        return self(
+            *(batched_first(x, a, size) for x, a in zip(operands, axes, strict=True)), **params
+        ), 0
 
 
 def conj_transpose(x: Node) -> Node:
@@ -88,9 +90,15 @@ class _Cholesky(_Library):
         t = tangents[0]
         t = mul(add(t, conj_transpose(t)), like(t, 0.5))
         inner = triangular_solve(out, t, lower=True, adjoint=False, unit=False)
-        inner = conj_transpose(triangular_solve(out, conj_transpose(inner), lower=True, adjoint=False, unit=False))
+        inner = conj_transpose(
+            triangular_solve(out, conj_transpose(inner), lower=True, adjoint=False, unit=False)
+        )
         row, column = (IOTA(shape=inner.shape, axis=inner.rank - k) for k in (2, 1))
-        weight = select(eq(row, column), like(inner, 0.5), select(gt(row, column), like(inner, 1), like(inner, 0)))
+        weight = select(
+            eq(row, column),
+            like(inner, 0.5),
+            select(gt(row, column), like(inner, 1), like(inner, 0)),
+        )
         return matmul(out, times(inner, weight))
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
@@ -107,7 +115,9 @@ class _TriangularSolve(_Library):
     Only the named triangle of A is read.
     """
 
-    def infer(self, a: Node, b: Node, *, lower: bool, adjoint: bool, unit: bool) -> tuple[Shape, DType]:
+    def infer(
+        self, a: Node, b: Node, *, lower: bool, adjoint: bool, unit: bool
+    ) -> tuple[Shape, DType]:
         check_solve(self, a, b)
         return b.shape, b.dtype
 
@@ -119,8 +129,10 @@ class _TriangularSolve(_Library):
             return np.zeros(b.shape, b.dtype)
         return np.linalg.solve(np.conj(np.swapaxes(a, -1, -2)) if adjoint else a, b)
 
-    def jvp(self, out: Node, operands: Any, tangents: Any, *, lower: bool, **params: Any) -> Node | None:
-        a, b = operands
+    def jvp(
+        self, out: Node, operands: Any, tangents: Any, *, lower: bool, **params: Any
+    ) -> Node | None:
+        a, _b = operands
         ta, tb = tangents
         if ta is not None:
             ta = triangle(ta, lower, strict=params["unit"])
@@ -143,7 +155,9 @@ class _TriangularSolve(_Library):
             for adjoint in (False, True):
                 yield Sample(a, b, lower=lower, adjoint=adjoint, unit=False)
         yield Sample(a / 10, b, lower=True, adjoint=False, unit=True)
-        yield Sample(_spd(rng, 2, 3), rng.normal(size=(2, 3, 1)), lower=True, adjoint=False, unit=False)
+        yield Sample(
+            _spd(rng, 2, 3), rng.normal(size=(2, 3, 1)), lower=True, adjoint=False, unit=False
+        )
 
 
 class _Solve(_Library):
@@ -159,7 +173,7 @@ class _Solve(_Library):
         return np.linalg.solve(np.swapaxes(a, -1, -2) if transposed else a, b)
 
     def jvp(self, out: Node, operands: Any, tangents: Any, *, transposed: bool) -> Node | None:
-        a, b = operands
+        a, _b = operands
         ta, tb = tangents
         if ta is not None:
             tb = accumulate(tb, neg(matmul(swap_last(ta) if transposed else ta, out)))
@@ -170,8 +184,14 @@ class _Solve(_Library):
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         for transposed in (False, True):
-            yield Sample(rng.normal(size=(4, 4)) + 4 * np.eye(4), rng.normal(size=(4, 2)), transposed=transposed)
-        yield Sample(rng.normal(size=(2, 3, 3)) + 4 * np.eye(3), rng.normal(size=(2, 3, 1)), transposed=False)
+            yield Sample(
+                rng.normal(size=(4, 4)) + 4 * np.eye(4),
+                rng.normal(size=(4, 2)),
+                transposed=transposed,
+            )
+        yield Sample(
+            rng.normal(size=(2, 3, 3)) + 4 * np.eye(3), rng.normal(size=(2, 3, 1)), transposed=False
+        )
 
 
 class _Inverse(_Library):
@@ -252,7 +272,9 @@ def square(prim: Primitive, a: Node) -> Shape:
     if a.rank < 2 or a.shape[-1] != a.shape[-2] or not a.dtype.is_inexact:
         from numr.errors import ShapeError
 
-        raise ShapeError(f"{prim.name} takes square floating matrices, not {a.dtype}{tuple(map(int, a.shape))}")
+        raise ShapeError(
+            f"{prim.name} takes square floating matrices, not {a.dtype}{tuple(map(int, a.shape))}"
+        )
     return a.shape
 
 
@@ -272,4 +294,3 @@ inv = _Inverse("inv")
 det = _Determinant("det")
 logabsdet = _LogAbsDet("logabsdet")
 signdet = _SignDet("signdet")
-

@@ -61,14 +61,20 @@ invert = Elementwise(S.invert, doc="Bitwise not; logical not of booleans.")
 shift_left = Elementwise(S.shift_left, domain=((0, 7),))
 shift_right = Elementwise(S.shift_right, domain=((0, 7),))
 
-abs_ = Elementwise(S.abs_, (lambda out, x: sign(x),), doc="|x|; derivative 0 at 0.", domain=((0.2, 3.0),))
-sign = Elementwise(S.sign, **_flat, doc="-1, 0 or 1; NaN of NaN.")
+abs_ = Elementwise(
+    S.abs_, (lambda out, x: sign(x),), doc="|x|; derivative 0 at 0.", domain=((0.2, 3.0),)
+)
+sign: Elementwise = Elementwise(S.sign, **_flat, doc="-1, 0 or 1; NaN of NaN.")
 floor = Elementwise(S.floor, **_flat)
 ceil = Elementwise(S.ceil, **_flat)
 rint = Elementwise(S.rint, **_flat, doc="Nearest integer, halves to even.")
 trunc = Elementwise(S.trunc, **_flat)
-maximum = Elementwise(S.maximum, _tie(gt), doc="The greater; NaN if either is; ties share the derivative.")
-minimum = Elementwise(S.minimum, _tie(lt), doc="The lesser; NaN if either is; ties share the derivative.")
+maximum = Elementwise(
+    S.maximum, _tie(gt), doc="The greater; NaN if either is; ties share the derivative."
+)
+minimum = Elementwise(
+    S.minimum, _tie(lt), doc="The lesser; NaN if either is; ties share the derivative."
+)
 
 
 def _pow_dx(out: Node, x: Node, y: Node) -> Node:
@@ -89,7 +95,10 @@ def lt_any(x: Node, value: float) -> Node:
 
 
 pow_ = Elementwise(
-    S.pow_, (_pow_dx, _pow_dy), doc="x ** y; derivatives at base 0 are finite.", domain=((0.2, 3.0), (-2.0, 3.0))
+    S.pow_,
+    (_pow_dx, _pow_dy),
+    doc="x ** y; derivatives at base 0 are finite.",
+    domain=((0.2, 3.0), (-2.0, 3.0)),
 )
 remainder = Elementwise(
     S.remainder,
@@ -103,9 +112,12 @@ fmod = Elementwise(
     doc="x - trunc(x / y) * y: the sign of x.",
     domain=((5.1, 5.9), (1.1, 1.2)),
 )
-floor_divide = Elementwise(S.floor_divide, **_flat, doc="floor(x / y); 0 for an integer divided by 0.")
-copysign = Elementwise(
-    S.copysign, (lambda out, x, y: copysign(like(x, 1), mul(sign(x), copysign(like(y, 1), y))), None)
+floor_divide = Elementwise(
+    S.floor_divide, **_flat, doc="floor(x / y); 0 for an integer divided by 0."
+)
+copysign: Elementwise = Elementwise(
+    S.copysign,
+    (lambda out, x, y: copysign(like(x, 1), mul(sign(x), copysign(like(y, 1), y))), None),
 )
 nextafter = Elementwise(S.nextafter, **_flat)
 hypot = Elementwise(
@@ -144,9 +156,11 @@ expm1 = Elementwise(S.expm1, (lambda out, x: add(out, like(x, 1)),))
 log = Elementwise(S.log, (lambda out, x: div(like(x, 1), x),), domain=POSITIVE)
 log2 = Elementwise(S.log2, (lambda out, x: div(like(x, 1 / math.log(2.0)), x),), domain=POSITIVE)
 log10 = Elementwise(S.log10, (lambda out, x: div(like(x, 1 / math.log(10.0)), x),), domain=POSITIVE)
-log1p = Elementwise(S.log1p, (lambda out, x: div(like(x, 1), add(like(x, 1), x)),), domain=((-0.7, 3.0),))
+log1p = Elementwise(
+    S.log1p, (lambda out, x: div(like(x, 1), add(like(x, 1), x)),), domain=((-0.7, 3.0),)
+)
 sin = Elementwise(S.sin, (lambda out, x: cos(x),))
-cos = Elementwise(S.cos, (lambda out, x: neg(sin(x)),))
+cos: Elementwise = Elementwise(S.cos, (lambda out, x: neg(sin(x)),))
 tan = Elementwise(S.tan, (lambda out, x: add(like(x, 1), mul(out, out)),), domain=((-1.2, 1.2),))
 
 
@@ -155,11 +169,15 @@ def _one_minus_square(x: Node) -> Node:
     return mul(sub(like(x, 1), x), add(like(x, 1), x))
 
 
-asin = Elementwise(S.asin, (lambda out, x: div(like(x, 1), sqrt(_one_minus_square(x))),), domain=UNIT)
-acos = Elementwise(S.acos, (lambda out, x: neg(div(like(x, 1), sqrt(_one_minus_square(x)))),), domain=UNIT)
+asin = Elementwise(
+    S.asin, (lambda out, x: div(like(x, 1), sqrt(_one_minus_square(x))),), domain=UNIT
+)
+acos = Elementwise(
+    S.acos, (lambda out, x: neg(div(like(x, 1), sqrt(_one_minus_square(x)))),), domain=UNIT
+)
 atan = Elementwise(S.atan, (lambda out, x: div(like(x, 1), add(like(x, 1), mul(x, x))),))
 sinh = Elementwise(S.sinh, (lambda out, x: cosh(x),))
-cosh = Elementwise(S.cosh, (lambda out, x: sinh(x),))
+cosh: Elementwise = Elementwise(S.cosh, (lambda out, x: sinh(x),))
 tanh = Elementwise(S.tanh, (lambda out, x: _one_minus_square(out),))
 asinh = Elementwise(S.asinh, (lambda out, x: div(like(x, 1), sqrt(add(mul(x, x), like(x, 1)))),))
 acosh = Elementwise(
@@ -177,8 +195,10 @@ def _gaussian(x: Node) -> Node:
 erf = Elementwise(S.erf, (lambda out, x: _gaussian(x),))
 erfc = Elementwise(S.erfc, (lambda out, x: neg(_gaussian(x)),))
 lgamma = Elementwise(S.lgamma, (lambda out, x: digamma(x),), doc="log |gamma(x)|", domain=POSITIVE)
-digamma = Elementwise(S.digamma, (lambda out, x: polygamma(like(x, 1), x),), domain=POSITIVE)
-polygamma = Elementwise(
+digamma: Elementwise = Elementwise(
+    S.digamma, (lambda out, x: polygamma(like(x, 1), x),), domain=POSITIVE
+)
+polygamma: Elementwise = Elementwise(
     S.polygamma,
     (None, lambda out, n, x: polygamma(add(n, like(n, 1)), x)),
     doc="The n-th derivative of digamma; the order n is a whole number in x's dtype.",
@@ -197,11 +217,13 @@ class _Complex(Elementwise):
         self.adjoint = adjoint
 
     def infer(self, *operands: Node) -> tuple[Shape, DType]:
-        shape, dtype = super().infer(*operands)
+        _shape, dtype = super().infer(*operands)
         return common_shape(self, operands), dtype
 
     def jvp(self, out: Node, operands: Any, tangents: Any, **params: Any) -> Node | None:
-        return self(*(like(x, 0) if t is None else t for x, t in zip(operands, tangents, strict=True)))
+        return self(
+            *(like(x, 0) if t is None else t for x, t in zip(operands, tangents, strict=True))
+        )
 
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         from numr.primitives.elementwise import sum_to
@@ -212,4 +234,4 @@ class _Complex(Elementwise):
 
 real = _Complex(S.real, lambda ct: (make_complex(ct, like(ct, 0)),), "The real part.")
 imag = _Complex(S.imag, lambda ct: (make_complex(like(ct, 0), neg(ct)),), "The imaginary part.")
-make_complex = _Complex(S.make_complex, lambda ct: (real(ct), neg(imag(ct))), "re + i im")
+make_complex: _Complex = _Complex(S.make_complex, lambda ct: (real(ct), neg(imag(ct))), "re + i im")

@@ -13,8 +13,8 @@ from numr.ir.node import Node
 from numr.ir.primitive import Primitive, Sample
 from numr.primitives.elementwise import cast, like, mul, select, times
 from numr.primitives.mathematics import eq
-from numr.primitives.source import const
 from numr.primitives.shape import BROADCAST, PAD, SLICE, move_axis, permute, reshape
+from numr.primitives.source import const
 
 Rule = Callable[[Node, Node, Node, tuple[int, ...]], Node]
 
@@ -24,7 +24,9 @@ class Reduction(Primitive):
 
     lowering = "element"
 
-    def __init__(self, name: str, monoid: str, numpy: Any, kinds: str, tangent: Rule | None, doc: str) -> None:
+    def __init__(
+        self, name: str, monoid: str, numpy: Any, kinds: str, tangent: Rule | None, doc: str
+    ) -> None:
         super().__init__(name, doc)
         self.monoid = monoid
         self.numpy = numpy
@@ -66,9 +68,12 @@ class Reduction(Primitive):
         return ctx.reduce(self.monoid, node, node.params["axes"], index)
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
-        shapes: tuple[tuple[tuple[int, ...], tuple[int, ...]], ...] = (
-            ((7,), (0,)), ((33,), (0,)), ((1000,), (0,)), ((3, 5), (0,)), ((3, 5), (1,)), ((2, 3, 4), (0, 2)), ((1, 4), (0,)),
-        )  # fmt: skip
+        shapes = (
+            *(((n,), (0,)) for n in (7, 33, 1000)),
+            *(((3, 5), (axis,)) for axis in (0, 1)),
+            ((2, 3, 4), (0, 2)),
+            ((1, 4), (0,)),
+        )
         if "f" in self.kinds:
             for shape, axes in shapes:
                 yield Sample(rng.uniform(0.5, 1.5, shape), axes=axes)
@@ -161,15 +166,36 @@ def _high(dtype: Any) -> Any:
     return np.inf if dtype.kind == "f" else np.iinfo(dtype).max
 
 
-reduce_sum = Reduction("reduce_sum", "add", lambda x, a: np.sum(x, axis=a, dtype=x.dtype), "iufc", _sum_tangent, "Sum.")
+reduce_sum = Reduction(
+    "reduce_sum", "add", lambda x, a: np.sum(x, axis=a, dtype=x.dtype), "iufc", _sum_tangent, "Sum."
+)
 reduce_prod = Reduction(
-    "reduce_prod", "mul", lambda x, a: np.prod(x, axis=a, dtype=x.dtype), "iuf", _prod_tangent, "Product."
+    "reduce_prod",
+    "mul",
+    lambda x, a: np.prod(x, axis=a, dtype=x.dtype),
+    "iuf",
+    _prod_tangent,
+    "Product.",
 )
 reduce_max = Reduction(
-    "reduce_max", "max", _numpy_extremum(np.max, _low), "iuf", _extremum_tangent, "Greatest element; NaN if any is."
+    "reduce_max",
+    "max",
+    _numpy_extremum(np.max, _low),
+    "iuf",
+    _extremum_tangent,
+    "Greatest element; NaN if any is.",
 )
 reduce_min = Reduction(
-    "reduce_min", "min", _numpy_extremum(np.min, _high), "iuf", _extremum_tangent, "Least element; NaN if any is."
+    "reduce_min",
+    "min",
+    _numpy_extremum(np.min, _high),
+    "iuf",
+    _extremum_tangent,
+    "Least element; NaN if any is.",
 )
-reduce_and = Reduction("reduce_and", "and", lambda x, a: np.all(x, axis=a), "b", None, "Whether all hold.")
-reduce_or = Reduction("reduce_or", "or", lambda x, a: np.any(x, axis=a), "b", None, "Whether any holds.")
+reduce_and = Reduction(
+    "reduce_and", "and", lambda x, a: np.all(x, axis=a), "b", None, "Whether all hold."
+)
+reduce_or = Reduction(
+    "reduce_or", "or", lambda x, a: np.any(x, axis=a), "b", None, "Whether any holds."
+)

@@ -21,7 +21,10 @@ class _Linear(Primitive):
     lowering = "element"
 
     def jvp(self, out: Node, operands: Any, tangents: Any, **params: Any) -> Node | None:
-        return self(*(zeros_like(x) if t is None else t for x, t in zip(operands, tangents, strict=True)), **params)
+        return self(
+            *(zeros_like(x) if t is None else t for x, t in zip(operands, tangents, strict=True)),
+            **params,
+        )
 
 
 def zeros_like(x: Node) -> Node:
@@ -37,7 +40,10 @@ class _Broadcast(_Linear):
     """Operand axis i becomes axis `axes[i]` of the result; axes of length 1 are stretched."""
 
     def infer(self, x: Node, *, shape: Shape, axes: tuple[int, ...]) -> tuple[Shape, DType]:
-        return tuple(x.shape[axes.index(i)] if i in axes and x.shape[axes.index(i)] != 1 else n for i, n in enumerate(shape)), x.dtype
+        return tuple(
+            x.shape[axes.index(i)] if i in axes and x.shape[axes.index(i)] != 1 else n
+            for i, n in enumerate(shape)
+        ), x.dtype
 
     def reference(self, x: Any, *, shape: Shape, axes: tuple[int, ...]) -> Any:
         full = [1] * len(shape)
@@ -55,7 +61,9 @@ class _Broadcast(_Linear):
         ct = reduce_sum(ct, axes=tuple(i for i in range(node.rank) if i not in kept))
         return [insert_axes(ct, tuple(stretched))]
 
-    def batch(self, size: int, operands: Any, axes: Any, /, *, shape: Shape, **params: Any) -> tuple[Node, int]:
+    def batch(
+        self, size: int, operands: Any, axes: Any, /, *, shape: Shape, **params: Any
+    ) -> tuple[Node, int]:
         (x,), (axis,) = operands, axes
         x = move_axis(x, axis, 0)
         out_axes = (0, *(a + 1 for a in params["axes"]))
@@ -64,7 +72,9 @@ class _Broadcast(_Linear):
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
         (x,) = node.inputs
         zero = ctx.builder.size(0)
-        picked = (zero if n == 1 else index[a] for n, a in zip(x.shape, node.params["axes"], strict=True))
+        picked = (
+            zero if n == 1 else index[a] for n, a in zip(x.shape, node.params["axes"], strict=True)
+        )
         return ctx.element(x, tuple(picked))
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
@@ -86,7 +96,9 @@ class _Permute(_Linear):
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         return [permute(ct, inverse_order(node.params["order"]))]
 
-    def batch(self, size: int, operands: Any, axes: Any, /, *, order: tuple[int, ...]) -> tuple[Node, int]:
+    def batch(
+        self, size: int, operands: Any, axes: Any, /, *, order: tuple[int, ...]
+    ) -> tuple[Node, int]:
         x = move_axis(operands[0], axes[0], 0)
         return permute(x, (0, *(i + 1 for i in order))), 0
 
@@ -164,18 +176,18 @@ def reshaped_index(ctx: Any, old: Shape, new: Shape, index: Any) -> tuple[Any, .
     result = [zero] * len(old)
     groups = [] if 0 in old else reshape_groups(old, new)
     for left, right in groups:
-        left = [i for i in left if old[i] != 1]
-        right = [j for j in right if new[j] != 1]
-        if len(left) == len(right) == 1:
-            result[left[0]] = index[right[0]]
+        sources = [i for i in left if old[i] != 1]
+        targets = [j for j in right if new[j] != 1]
+        if len(sources) == len(targets) == 1:
+            result[sources[0]] = index[targets[0]]
             continue
         flat = zero
-        for j in right:
+        for j in targets:
             flat = ctx.plus(ctx.times(flat, ctx.length(new[j])), index[j])
-        for i in reversed(left[1:]):
+        for i in reversed(sources[1:]):
             result[i] = ctx.modulo(flat, ctx.length(old[i]))
             flat = ctx.divide(flat, ctx.length(old[i]))
-        result[left[0]] = flat
+        result[sources[0]] = flat
     return tuple(result)
 
 
@@ -186,13 +198,25 @@ class _Slice(_Linear):
         return sizes, x.dtype
 
     def reference(self, x: Any, *, starts: Shape, sizes: Shape, steps: Shape) -> Any:
-        return x[tuple(slice(a, a + n * s, s) for a, n, s in zip(starts, sizes, steps, strict=True))]
+        return x[
+            tuple(slice(a, a + n * s, s) for a, n, s in zip(starts, sizes, steps, strict=True))
+        ]
 
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         p = node.params
-        return [PAD(ct, zero_like_scalar(ct), starts=p["starts"], shape=node.inputs[0].shape, steps=p["steps"])]
+        return [
+            PAD(
+                ct,
+                zero_like_scalar(ct),
+                starts=p["starts"],
+                shape=node.inputs[0].shape,
+                steps=p["steps"],
+            )
+        ]
 
-    def batch(self, size: int, operands: Any, axes: Any, /, *, starts: Shape, sizes: Shape, steps: Shape) -> tuple[Node, int]:
+    def batch(
+        self, size: int, operands: Any, axes: Any, /, *, starts: Shape, sizes: Shape, steps: Shape
+    ) -> tuple[Node, int]:
         x = move_axis(operands[0], axes[0], 0)
         return self(x, starts=(0, *starts), sizes=(x.shape[0], *sizes), steps=(1, *steps)), 0
 
@@ -214,12 +238,16 @@ class _Slice(_Linear):
 class _Pad(_Linear):
     """The operand placed in an array of a scalar: element i of an axis goes to `start + i * step`."""
 
-    def infer(self, x: Node, value: Node, *, starts: Shape, shape: Shape, steps: Shape) -> tuple[Shape, DType]:
+    def infer(
+        self, x: Node, value: Node, *, starts: Shape, shape: Shape, steps: Shape
+    ) -> tuple[Shape, DType]:
         return shape, x.dtype
 
     def reference(self, x: Any, value: Any, *, starts: Shape, shape: Shape, steps: Shape) -> Any:
         out = np.full(tuple(map(int, shape)), value, x.dtype)
-        out[tuple(slice(a, a + n * s, s) for a, n, s in zip(starts, x.shape, steps, strict=True))] = x
+        out[
+            tuple(slice(a, a + n * s, s) for a, n, s in zip(starts, x.shape, steps, strict=True))
+        ] = x
         return out
 
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
@@ -231,18 +259,25 @@ class _Pad(_Linear):
         inner = SLICE(ct, starts=p["starts"], sizes=x.shape, steps=p["steps"])
         outer = None
         if wanted[1]:
-            outer = sub(reduce_sum(ct, axes=tuple(range(ct.rank))), reduce_sum(inner, axes=tuple(range(ct.rank))))
+            outer = sub(
+                reduce_sum(ct, axes=tuple(range(ct.rank))),
+                reduce_sum(inner, axes=tuple(range(ct.rank))),
+            )
         return [inner if wanted[0] else None, outer]
 
-    def batch(self, size: int, operands: Any, axes: Any, /, *, starts: Shape, shape: Shape, steps: Shape) -> tuple[Node, int]:
+    def batch(
+        self, size: int, operands: Any, axes: Any, /, *, starts: Shape, shape: Shape, steps: Shape
+    ) -> tuple[Node, int]:
+        from numr.dtypes import bool_
         from numr.primitives.elementwise import select
         from numr.primitives.source import const as constant
-        from numr.dtypes import bool_
 
         x, value = operands
         if axes[1] is None:
             x = move_axis(x, axes[0], 0)
-            return self(x, value, starts=(0, *starts), shape=(x.shape[0], *shape), steps=(1, *steps)), 0
+            return self(
+                x, value, starts=(0, *starts), shape=(x.shape[0], *shape), steps=(1, *steps)
+            ), 0
         # A padding value per batch element: pad a mask along with the operand and choose by it.
         x = batched_first(x, axes[0], size)
         full = (x.shape[0], *shape)
@@ -256,7 +291,9 @@ class _Pad(_Linear):
         x, value = node.inputs
         p = node.params
         inside, source = ctx.true, []
-        for i, start, step, n, full in zip(index, p["starts"], p["steps"], x.shape, node.shape, strict=True):
+        for i, start, step, n, full in zip(
+            index, p["starts"], p["steps"], x.shape, node.shape, strict=True
+        ):
             if start == 0 and step == 1 and n == full:
                 source.append(i)
                 continue
@@ -266,7 +303,9 @@ class _Pad(_Linear):
             source.append(position)
         if inside is ctx.true:
             return ctx.element(x, tuple(source))
-        return ctx.choose(inside, lambda: ctx.element(x, tuple(source)), lambda: ctx.element(value, ()))
+        return ctx.choose(
+            inside, lambda: ctx.element(x, tuple(source)), lambda: ctx.element(value, ())
+        )
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         zero = np.array(0.5)
@@ -292,12 +331,16 @@ class _Concat(_Linear):
         result: list[Node | None] = []
         for x, want in zip(node.inputs, wanted, strict=True):
             starts = tuple(start if i == axis else 0 for i in range(x.rank))
-            result.append(SLICE(ct, starts=starts, sizes=x.shape, steps=(1,) * x.rank) if want else None)
+            result.append(
+                SLICE(ct, starts=starts, sizes=x.shape, steps=(1,) * x.rank) if want else None
+            )
             start += int(x.shape[axis])
         return result
 
     def batch(self, size: int, operands: Any, axes: Any, /, *, axis: int) -> tuple[Node, int]:
-        return self(*(batched_first(x, a, size) for x, a in zip(operands, axes, strict=True)), axis=axis + 1), 0
+        return self(
+            *(batched_first(x, a, size) for x, a in zip(operands, axes, strict=True)), axis=axis + 1
+        ), 0
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
         axis = node.params["axis"]
@@ -308,7 +351,7 @@ class _Concat(_Linear):
         def part(k: int) -> Any:
             x = node.inputs[k]
             i = ctx.minus(index[axis], offsets[k])
-            here = lambda: ctx.element(x, (*index[:axis], i, *index[axis + 1 :]))  # noqa: E731
+            here = lambda: ctx.element(x, (*index[:axis], i, *index[axis + 1 :]))
             if k == len(node.inputs) - 1:
                 return here()
             return ctx.choose(ctx.less(index[axis], offsets[k + 1]), here, lambda: part(k + 1))
@@ -317,7 +360,9 @@ class _Concat(_Linear):
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(rng.normal(size=3), rng.normal(size=5), axis=0)
-        yield Sample(rng.normal(size=(2, 3)), rng.normal(size=(2, 0)), rng.normal(size=(2, 1)), axis=1)
+        yield Sample(
+            rng.normal(size=(2, 3)), rng.normal(size=(2, 0)), rng.normal(size=(2, 1)), axis=1
+        )
         yield Sample(rng.normal(size=(1, 3)), rng.normal(size=(2, 3)), axis=0)
 
 
@@ -334,7 +379,9 @@ class _Flip(_Linear):
         return [self(ct, axes=node.params["axes"])]
 
     def batch(self, size: int, operands: Any, axes: Any, /, **params: Any) -> tuple[Node, int]:
-        return self(move_axis(operands[0], axes[0], 0), axes=tuple(a + 1 for a in params["axes"])), 0
+        return self(
+            move_axis(operands[0], axes[0], 0), axes=tuple(a + 1 for a in params["axes"])
+        ), 0
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
         one = ctx.builder.size(1)
@@ -401,5 +448,3 @@ def batched_first(x: Node, axis: int | None, size: int) -> Node:
     if axis is not None:
         return move_axis(x, axis, 0)
     return BROADCAST(x, shape=(size, *x.shape), axes=tuple(range(1, x.rank + 1)))
-
-

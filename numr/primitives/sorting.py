@@ -24,7 +24,10 @@ class _Sorting(Primitive):
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         for shape, axis in (((7,), 0), ((33,), 0), ((3, 5), 0), ((3, 5), 1), ((0,), 0), ((1,), 0)):
-            yield Sample(rng.permuted(np.arange(np.prod(shape, dtype=int)).astype(float)).reshape(shape), axis=axis)
+            yield Sample(
+                rng.permuted(np.arange(np.prod(shape, dtype=int)).astype(float)).reshape(shape),
+                axis=axis,
+            )
         yield Sample(np.array([2.0, np.nan, -np.inf, 2.0, 0.0, -0.0, np.inf]), axis=0, smooth=False)
         yield Sample(rng.integers(0, 5, 20), axis=0, smooth=False)
         yield Sample(rng.integers(0, 2, 9).astype(bool), axis=0, smooth=False)

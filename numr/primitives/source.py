@@ -94,7 +94,9 @@ class _Iota(_Source):
 
     def reference(self, *, shape: Shape, axis: int) -> Any:
         line = np.arange(shape[axis], dtype=np.int64)
-        return np.broadcast_to(line.reshape([-1 if i == axis else 1 for i in range(len(shape))]), shape)
+        return np.broadcast_to(
+            line.reshape([-1 if i == axis else 1 for i in range(len(shape))]), shape
+        )
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
         return index[node.params["axis"]]
@@ -137,13 +139,22 @@ def param_like(x: Node, trace: Trace | None = None) -> Node:
 
 def leaf(value: Any, dtype: DType | None = None) -> Node:
     """A node for a buffer that exists already."""
-    return Node(LEAF, (), {"serial": next(_serial)}, fresh_shape(value.shape), dtype or as_dtype(value.dtype), None, value)
+    return Node(
+        LEAF,
+        (),
+        {"serial": next(_serial)},
+        fresh_shape(value.shape),
+        dtype or as_dtype(value.dtype),
+        None,
+        value,
+    )
 
 
 def alias(x: Node) -> Node:
     """x under a fresh identity belonging to the running trace."""
     node = ALIAS(x, serial=next(_serial))
-    node.trace = scope.trace
+    assert scope.trace is not None
+    node.trace = scope.trace.over(x.trace)
     return node
 
 

@@ -22,5 +22,9 @@ def rewrite(inputs: Sequence[Node], outputs: Sequence[Node], fast_math: bool) ->
         else:
             expand = getattr(node.prim, "expand", None)
             operands = [new[x] for x in node.inputs]
-            new[node] = node.prim(*operands, **node.params) if expand is None else expand(*operands, **node.params)
+            new[node] = (
+                node.prim(*operands, **node.params)
+                if expand is None
+                else expand(*operands, **node.params)
+            )
     return [new[out] for out in outputs]

@@ -27,15 +27,19 @@ def transpose(
         present = collected.get(node)
         collected[node] = ct if present is None else add(present, ct)
 
-    live = [(out, ct) for out, ct in zip(outputs, cotangents, strict=True) if out is not None and ct is not None]
+    live = [
+        (out, ct)
+        for out, ct in zip(outputs, cotangents, strict=True)
+        if out is not None and ct is not None
+    ]
     for out, ct in live:
         collect(out, ct)
     order = toposort_between([out for out, _ in live], seeds)
     linear = set(order).union(seeds)
     for node in reversed(order):
-        ct = collected.pop(node, None)
-        if ct is None:
+        if node not in collected:
             continue
+        ct = collected.pop(node)
         wanted = [x in linear for x in node.inputs]
         with located(node.location):
             parts = node.prim.transpose(ct, node, wanted)

@@ -47,7 +47,9 @@ class Cpu:
         key = f"{self.fingerprint()} fast_math={fast_math}"
         return kernel_store.build_all(self.name, key, texts, compile_one, load)
 
-    def launcher(self, built: int, n_buffers: int, sizes: Sequence[int], points: int, work: int) -> Any:
+    def launcher(
+        self, built: int, n_buffers: int, sizes: Sequence[int], points: int, work: int
+    ) -> Any:
         from numr.codegen.backends.cpu import pool
         from numr.codegen.backends.cpu.launcher import make_launcher
 
@@ -55,7 +57,9 @@ class Cpu:
             return make_launcher(built, n_buffers, sizes, hi=points)
         grain = max(1, points * _PARALLEL_WORK // (2 * work)) if work else points
         shared = pool.address() if points > 1 and work >= _PARALLEL_WORK else 0
-        return make_launcher(built, n_buffers, sizes, hi=points, grain=grain, pool=shared, release_gil=True)
+        return make_launcher(
+            built, n_buffers, sizes, hi=points, grain=grain, pool=shared, release_gil=True
+        )
 
     def empty(self, shape: tuple[int, ...], dtype: DType) -> Any:
         return np.empty(shape, dtype.dtype)

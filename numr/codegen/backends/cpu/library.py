@@ -58,7 +58,9 @@ def _lapack(names: tuple[str, ...], dtype: Any) -> Any:
     return get_lapack_funcs(names, dtype=dtype)
 
 
-def _each(function: Callable[..., Any], shape: tuple[int, ...], dtype: Any, *stacks: Array) -> Array:
+def _each(
+    function: Callable[..., Any], shape: tuple[int, ...], dtype: Any, *stacks: Array
+) -> Array:
     """A function of single matrices over leading batch axes."""
     lead = stacks[0].shape[:-2]
     out = np.empty((*lead, *shape), dtype)

@@ -13,4 +13,9 @@ def source(kernel: Kernel) -> str:
 
 def parameters(kernel: Kernel) -> tuple[str, ...]:
     """Type codes of the kernel's parameters, as compile.py wants them."""
-    return ("i64", "i64", *(f"p:{b.dtype.short}" for b in kernel.buffers), *("i64" for _ in kernel.sizes))
+    return (
+        "i64",
+        "i64",
+        *(f"p:{b.dtype.short}" for b in kernel.buffers),
+        *("i64" for _ in kernel.sizes),
+    )

@@ -19,7 +19,9 @@ class Reference:
     capabilities = Capabilities()
     interprets = True
 
-    def bind(self, inputs: Sequence[Node], outputs: Sequence[Node]) -> Callable[..., tuple[Any, ...]]:
+    def bind(
+        self, inputs: Sequence[Node], outputs: Sequence[Node]
+    ) -> Callable[..., tuple[Any, ...]]:
         def run(*values: Any) -> tuple[Any, ...]:
             found = interpret(outputs, dict(zip(inputs, values, strict=True)))
             # Results must not share memory with arguments or each other: arrays are values.

@@ -1,0 +1,107 @@
+"""Declarations of elementwise functions: a signature and a docstring become the function itself.
+
+    @unary(M.exp, INEXACT)
+    def exp(x: Any, /) -> Array:
+        \"\"\"e**x. ... >>> nr.exp(0.0)\"\"\"
+
+The decorator supplies conversion, promotion and broadcasting, and writes what all functions of a
+kind have in common (Args, Returns, Raises) into the docstring, before its first example.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from numr.array import Array, from_node
+from numr.functions.operands import aligned, default_float, kind_names, promoted
+
+Function = Callable[..., Array]
+
+# Dtype kinds that functions take.
+ALL, NUMBERS, REALS, INEXACT, FLOATS = "biufc", "iufc", "iuf", "fc", "f"
+BITS, INTEGERS, ORDERED = "biu", "iu", "biuf"
+
+# What comes out: the promoted dtype, a floating one (integers are converted), or booleans.
+SAME, FLOATING, BOOLEAN = "same", "floating", "boolean"
+
+_RETURNS = {
+    SAME: "of the promoted dtype",
+    FLOATING: "of a floating dtype (booleans and integers are converted to float64)",
+    BOOLEAN: "of booleans",
+}
+_DOC = """{text}
+
+Args:
+{args}
+
+Returns:
+    Array {shape}, {returns}.
+
+Raises:
+{raises}
+
+Examples:
+    >>> import numr as nr
+{examples}
+"""
+
+
+def unary(prim: Any, kinds: str, result: str = FLOATING) -> Callable[[Function], Function]:
+    """Declare a function of one operand that applies a primitive (or a function of one node)."""
+
+    def declare(template: Function) -> Function:
+        name = template.__name__
+
+        def function(x: Any, /) -> Array:
+            least = default_float() if result == FLOATING else None
+            (node,), weak = promoted(name, (x,), kinds, least)
+            return from_node(prim(node), weak)
+
+        return _finished(function, template, kinds, result, ["x"])
+
+    return declare
+
+
+def binary(prim: Any, kinds: str, result: str = SAME) -> Callable[[Function], Function]:
+    """Declare a function of two operands, which are promoted and broadcast together."""
+
+    def declare(template: Function) -> Function:
+        name = template.__name__
+
+        def function(x1: Any, x2: Any, /) -> Array:
+            least = default_float() if result == FLOATING else None
+            nodes, weak = promoted(name, (x1, x2), kinds, least)
+            return from_node(prim(*aligned(name, nodes)), weak and result != BOOLEAN)
+
+        return _finished(function, template, kinds, result, ["x1", "x2"])
+
+    return declare
+
+
+def _finished(
+    function: Function, template: Function, kinds: str, result: str, names: list[str]
+) -> Function:
+    for attribute in ("__name__", "__qualname__", "__module__", "__annotations__"):
+        setattr(function, attribute, getattr(template, attribute))
+    function.__wrapped__ = template  # type: ignore[attr-defined]
+    text, mark, examples = inspect.getdoc(template).partition(">>>")  # type: ignore[union-attr]
+    taken = kind_names(kinds + ("biu" if result == FLOATING else ""))
+    args = [f"    x: array of any shape, {taken}; or a Python number."]
+    raises = [f"    DTypeError: for a dtype that is not {taken}."]
+    if len(names) == 2:
+        args = [
+            f"    x1: array, {taken}; or a Python number.",
+            "    x2: array of a shape that broadcasts with x1's, likewise.",
+        ]
+        raises.append("    ShapeError: if the shapes do not broadcast together.")
+    function.__doc__ = _DOC.format(
+        text=text.strip(),
+        args="\n".join(args),
+        shape="of x's shape" if len(names) == 1 else "of the broadcast shape",
+        returns=_RETURNS[result],
+        raises="\n".join(raises),
+        examples="\n".join("    " + line for line in (mark + examples).splitlines()),
+    )
+    return function
