@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -17,11 +16,6 @@ _number = itertools.count()
 CODES = {np.dtype(k): v for k, v in {"f4": "f32", "f8": "f64", "?": "bool"}.items()}
 CODES |= {np.dtype(f"i{n}"): f"i{8 * n}" for n in (1, 2, 4, 8)}
 CODES |= {np.dtype(f"u{n}"): f"u{8 * n}" for n in (1, 2, 4, 8)}
-
-
-@pytest.fixture
-def fresh_name() -> Callable[[], str]:
-    return lambda: f"test_kernel_{next(_number)}"
 
 
 class Kernel:
@@ -71,10 +65,3 @@ def elementwise() -> Callable[..., Any]:
         return call
 
     return make
-
-
-def address_of(kernel: Kernel) -> int:
-    return objects.load(kernel.objects, kernel.entry)
-
-
-FOREIGN = ctypes.CFUNCTYPE(None, ctypes.c_int64, ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)
