@@ -11,7 +11,7 @@ from __future__ import annotations
 # relative error (the form and coefficients are those of Maddock's in Boost.Math, BSL-1.0), the
 # recurrence towards it, an asymptotic series above 10, reflection below zero.
 DIGAMMA = """
-def digamma(x):
+def special(x):
     total = f64(0.0)
     if x <= f64(-1.0):
         rest = -x - floor(-x)
@@ -61,9 +61,10 @@ def digamma(x):
 """
 
 # polygamma(n, x) = (-1)^(n+1) n! zeta(n+1, x), the Hurwitz zeta by Euler-Maclaurin summation:
-# terms up to x + k >= 20 + 2n, then the integral, half a term and eight Bernoulli corrections.
+# terms up to x + k >= 10 + 2n, then the integral, half a term and eight Bernoulli corrections.
+# Far below zero the same sum would be as long as -x: there it is reflected.
 POLYGAMMA = """
-def polygamma(n, x):
+def special(n, x):
     if n == f64(0.0):
         return digamma(x)
     if (n < f64(0.0)) | (n != floor(n)) | isnan(x):
@@ -76,12 +77,19 @@ def polygamma(n, x):
         return sign * inf
     if x == inf:
         return f64(0.0) * sign
+    if x <= f64(-20.0):
+        part = x - floor(x)
+        here = polygamma(n, part)
+        return here - sign * (polygamma(n, f64(1.0) - x) - polygamma(n, f64(1.0) - part))
+    first = pow(x, -s)
+    if isinf(first):
+        return sign * first
     k = f64(1.0)
     factorial = f64(1.0)
     while k <= n:
         factorial = factorial * k
         k = k + f64(1.0)
-    edge = f64(20.0) + n + n
+    edge = f64(10.0) + n + n
     # Each argument is rounded once (start + k) and the sum compensated: a plain sum loses 3 ulp.
     start = x
     k = f64(0.0)
