@@ -26,6 +26,7 @@ from numr.codegen.kernel import (
     verify,
 )
 from numr.codegen.prepare import (
+    absorb_signs,
     factors,
     reachable,
     roots_of,
@@ -306,7 +307,7 @@ def lower(region: Region, schedule: Schedule) -> Lowered:
         region, transform(roots_of(region), lambda e, args: _import(builder, e, args))
     )
     if schedule.reduces:
-        region = share_squares(builder, unroll(builder, region))
+        region = absorb_signs(builder, share_squares(builder, unroll(builder, region)))
     region = decompose(builder, region)
     from numr.codegen.strategies import STRATEGIES
 

@@ -182,6 +182,40 @@ def share_squares(builder: ExprBuilder, region: Region) -> Region:
     return with_roots(region, transform(roots_of(region), rule))
 
 
+def absorb_signs(builder: ExprBuilder, region: Region) -> Region:
+    """Turn -(w * (a - b)) into w * (b - a) under a sum.
+
+    The two differ in the sign of zero alone, and that a sum from +0.0 does not see. Mirrored terms, as
+    in forces between pairs, thereby become one expression.
+    """
+
+    def flipped(x: Expr) -> Expr | None:
+        if x.kind != "op":
+            return None
+        if x.data is S.neg:
+            return x.args[0]
+        if x.data is S.sub:
+            return builder.op(S.sub, x.args[1], x.args[0])
+        if x.data in (S.mul, S.div):
+            for k in (1, 0):
+                other = flipped(x.args[k])
+                if other is not None:
+                    args = (x.args[0], other) if k else (other, x.args[1])
+                    return builder.op(x.data, *args)
+        return None
+
+    def rule(expr: Expr, args: tuple[Expr, ...]) -> Expr:
+        if expr.kind == "reduce" and expr.data[0] == "add" and expr.dtype.kind == "f":
+            (body,) = args
+            if body.kind == "op" and body.data is S.neg:
+                other = flipped(body.args[0])
+                if other is not None:
+                    args = (other,)
+        return remake(builder, expr, args)
+
+    return with_roots(region, transform(roots_of(region), rule))
+
+
 def collapse(
     builder: ExprBuilder, region: Region, axes: tuple[Axis, ...]
 ) -> tuple[Region, tuple[Axis, ...]]:

@@ -21,17 +21,22 @@ LITERAL = 8
 class SizeTable:
     """Which symbol each length of a graph is: one per class of equal Sizes, one per plain number."""
 
-    __slots__ = ("_dims", "dims", "sizes")
+    __slots__ = ("_classes", "_dims", "dims", "sizes")
 
     def __init__(self) -> None:
         self._dims: dict[Any, Dim] = {}
+        self._classes: list[tuple[Size, Dim]] = []
         self.dims: list[Dim] = []
         self.sizes: list[int] = []
 
     def extent(self, n: int) -> Extent:
         """The symbol of a length (a new one where it has none yet), or the literal itself."""
+        key: Any
         if type(n) is Size:
-            key: Any = id(n.root())
+            root = n.root()
+            key = id(root)
+            if key not in self._dims:
+                self._adopt(root)
         elif -LITERAL <= n <= LITERAL:
             return n
         else:
@@ -41,7 +46,17 @@ class SizeTable:
             dim = self._dims[key] = Dim(len(self.sizes))
             self.dims.append(dim)
             self.sizes.append(int(n))
+            if type(n) is Size:
+                self._classes.append((root, dim))
         return dim
+
+    def _adopt(self, root: Size) -> None:
+        """A class of lengths may have been joined with another since it got its symbol."""
+        for member, dim in self._classes:
+            if member.root() is root:
+                self._dims[id(root)] = dim
+                self._classes.append((root, dim))
+                return
 
 
 class Canonical:

@@ -1,16 +1,31 @@
-"""Rewriting before fusion: drop aliases and merge equal subgraphs."""
+"""Rewriting before fusion: what only derivatives need goes, composites expand, rules simplify."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
-from numr.ir.node import Node, toposort
+from numr.ir.node import Node, located, toposort
+from numr.ir.rewrite.engine import Fired, Rule, index_rules, rewrite_graph
 
 TRANSPARENT = ("alias", "stop_gradient")
 
 
-def rewrite(inputs: Sequence[Node], outputs: Sequence[Node], fast_math: bool) -> list[Node]:
-    """The outputs rebuilt without nodes that only matter to derivatives."""
+@functools.cache
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule, in the order they are tried."""
+    from numr.rules import arithmetic, structure
+
+    return (*arithmetic.RULES, *structure.RULES)
+
+
+@functools.cache
+def _table(fast_math: bool) -> dict[str, list[Rule]]:
+    return index_rules(all_rules(), fast_math)
+
+
+def expand(inputs: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
+    """The outputs without aliases and composites, equal subgraphs merged."""
     new: dict[Node, Node] = {n: n for n in inputs}
     for node in toposort(outputs):
         if node in new:
@@ -20,11 +35,30 @@ def rewrite(inputs: Sequence[Node], outputs: Sequence[Node], fast_math: bool) ->
         elif node.value is not None or not node.inputs:
             new[node] = node
         else:
-            expand = getattr(node.prim, "expand", None)
+            expansion = getattr(node.prim, "expand", None)
             operands = [new[x] for x in node.inputs]
-            new[node] = (
-                node.prim(*operands, **node.params)
-                if expand is None
-                else expand(*operands, **node.params)
-            )
+            with located(node.location):
+                if expansion is not None:
+                    new[node] = expansion(*operands, **node.params)
+                else:
+                    new[node] = node.prim(*operands, **node.params)
     return [new[out] for out in outputs]
+
+
+def rewrite(
+    inputs: Sequence[Node],
+    outputs: Sequence[Node],
+    fast_math: bool,
+    record: list[Fired] | None = None,
+) -> list[Node]:
+    """The outputs in their simplest form: the same inputs, the same lengths."""
+    from numr.rules.sharing import share_reciprocals
+
+    outputs = expand(inputs, outputs)
+    table = _table(fast_math)
+    for _ in range(4):
+        before = outputs
+        outputs = rewrite_graph(inputs, outputs, table, record)
+        if all(a is b for a, b in zip(before, outputs, strict=True)):
+            break
+    return share_reciprocals(inputs, outputs)

@@ -37,14 +37,18 @@ def build(prim: Primitive, sample: Sample) -> tuple[list[Node], Node]:
 
 
 def agree(got: Any, want: Any, where: str = "") -> None:
-    assert got.shape == want.shape and got.dtype == want.dtype, f"{where} {got.dtype}{got.shape} {want.dtype}{want.shape}"
+    assert got.shape == want.shape and got.dtype == want.dtype, (
+        f"{where} {got.dtype}{got.shape} {want.dtype}{want.shape}"
+    )
     if want.dtype.kind in "biu":
         np.testing.assert_array_equal(got, want)
         return
     tolerance = TOLERANCE[want.dtype.name]
     finite = np.isfinite(want)
     scale = float(np.abs(want[finite]).max()) if finite.any() else 1.0
-    np.testing.assert_allclose(got, want, rtol=tolerance, atol=tolerance * min(scale, 1e300), equal_nan=True)
+    np.testing.assert_allclose(
+        got, want, rtol=tolerance, atol=tolerance * min(scale, 1e300), equal_nan=True
+    )
 
 
 @pytest.mark.parametrize("device", BACKENDS)
