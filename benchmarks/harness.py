@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
@@ -93,6 +94,19 @@ class Worker:
         self.errors.close()
 
 
+def busy_cores(seconds: float = 0.25) -> float | None:
+    """How many cores other work keeps busy while this program sleeps; None where it cannot tell."""
+    try:
+        before = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+        time.sleep(seconds)
+        after = Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]
+    except OSError:
+        return None
+    ticks = [int(b) - int(a) for a, b in zip(before, after, strict=True)]
+    idle = ticks[3] + ticks[4]
+    return (os.cpu_count() or 1) * (1 - idle / max(1, sum(ticks)))
+
+
 def summary(samples: Sequence[float], **more: Any) -> dict[str, Any]:
     """What is recorded of one cell of the table."""
     values = {"median": median(samples), "min": min(samples), "samples": len(samples)}
@@ -110,11 +124,14 @@ def measure(
 ) -> dict[str, Any]:
     """Times every case of a workload: {"cases": {case: {peer: cell}}, "versions": {peer: version}}.
 
+    "busy" is how many cores other work took, at its most, just before a case was timed.
+
     The peers take turns, `rounds` times, each for `seconds`, in alternating order.
     """
     cells: dict[str, dict[str, dict]] = {case.name: {} for case in workload.cases}
     versions: dict[str, str] = {}
     workers: list[Worker] = []
+    busy: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         try:
             for peer in peers:
@@ -128,11 +145,14 @@ def measure(
                 versions[peer] = worker.ready["version"]
             for case in workload.cases:
                 progress(f"{workload.name}, {threads} threads: timing {case.name}")
+                others = busy_cores()
+                if others is not None:
+                    busy.append(others)
                 _time_case(case.name, workers, rounds, seconds, cells[case.name])
         finally:
             for worker in workers:
                 worker.close()
-    return {"cases": cells, "versions": versions}
+    return {"cases": cells, "versions": versions, "busy": round(max(busy), 2) if busy else None}
 
 
 def _time_case(

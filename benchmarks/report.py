@@ -12,6 +12,7 @@ from typing import Any
 
 from benchmarks.workload import PEERS, Case, Target
 
+QUIET = 0.15  # cores that other work may take without a remark
 UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 
@@ -119,6 +120,8 @@ def table(
         body = [head, *rows(entry, cases_of[entry["name"]], peers)]
         noun = "thread" if entry["threads"] == 1 else "threads"
         title = f"{entry['title']}: {entry['threads']} {noun}"
+        if (entry.get("busy") or 0) > QUIET:
+            title += f" (not a quiet machine: other work on up to {entry['busy']:.1f} cores)"
         parts.append(_markdown(title, body) if markdown else _aligned(title, body))
         parts.extend(_notes(entry, markdown))
     return "\n".join(parts)
