@@ -111,7 +111,7 @@ def special(n, x):
     power = power - power * (s * away / x)
     z = f64(1.0) / (x * x)
     term = s / (f64(12.0) * x)
-    tail = x / n + f64(0.5) + term
+    tail = f64(0.5) + term
     term = -term * z * (s + f64(1.0)) * (s + f64(2.0)) * f64(0.016666666666666666)
     tail = tail + term
     term = -term * z * (s + f64(3.0)) * (s + f64(4.0)) * f64(0.023809523809523808)
@@ -126,7 +126,8 @@ def special(n, x):
     tail = tail + term
     term = -term * z * (s + f64(13.0)) * (s + f64(14.0)) * f64(0.025329131652661065)
     tail = tail + term
-    return sign * factorial * (total + (power * tail - lost))
+    tail = x / n + tail
+    return sign * (factorial * (total + (power * tail - lost)))
 """
 
 SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
