@@ -20,7 +20,7 @@ from numr.ir.transforms.batch import batch
 from numr.ir.transforms.jvp import jvp as jvp_graph
 from numr.ir.transforms.substitute import substitute
 from numr.ir.transforms.transpose import transpose as transpose_graph
-from numr.primitives.elementwise import add, cast
+from numr.primitives.elementwise import add_cotangents, cast
 from numr.primitives.mathematics import eq
 from numr.primitives.shape import move_axis, reshape, zeros_like
 from numr.primitives.source import IOTA, alias, const, param_like
@@ -105,7 +105,7 @@ class _Linearized:
         self, seeds: Sequence[Node], tangents: Sequence[Node | None], cts: Sequence[Node | None]
     ) -> list[Node]:
         """Cotangents of the inputs, given those of the outputs."""
-        found = transpose_graph(tangents, seeds, cts, add)
+        found = transpose_graph(tangents, seeds, cts, add_cotangents)
         return [
             zeros_like(x) if ct is None else ct for x, ct in zip(self.in_nodes, found, strict=True)
         ]

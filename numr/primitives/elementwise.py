@@ -204,13 +204,82 @@ def times(x: Node, factor: Node) -> Node:
         return x
     if factor.prim is CONST and constant_value(factor.params["value"], factor.dtype) == -1:
         return neg(x)
-    if x.prim is SELECT:
-        mask, yes, no = x.inputs
-        if is_zero(no):
-            return select(mask, times(yes, factor), zero_like_scalar(x))
-        if is_zero(yes):
-            return select(mask, zero_like_scalar(x), times(no, factor))
+    found = guard(x)
+    if found is not None:
+        return found.around(times(found.value, factor))
     return mul(x, factor)
+
+
+class Guard:
+    """A selection against zero: `value` where the mask equals `when`, 0 elsewhere."""
+
+    __slots__ = ("mask", "value", "when")
+
+    def __init__(self, mask: Node, value: Node, when: bool) -> None:
+        self.mask, self.value, self.when = mask, value, when
+
+    def around(self, value: Node) -> Node:
+        """Another value under the same selection."""
+        zero = zero_like_scalar(value)
+        return select(self.mask, value, zero) if self.when else select(self.mask, zero, value)
+
+    def holds(self) -> Node:
+        """Where the value is selected, by this selection and those inside it."""
+        from numr.primitives.mathematics import bit_and, invert
+
+        mask = self.mask if self.when else invert(self.mask)
+        inner = guard(self.value)
+        return mask if inner is None else bit_and(mask, inner.holds())
+
+
+# What only moves elements (or fills with zeros), and what keeps zeros in place: a selection is seen
+# through both.
+MOVES = ("broadcast", "permute", "reshape", "slice", "flip", "pad")
+IN_PLACE = ("neg", "cast", "real", "imag")
+
+
+def guard(x: Node) -> Guard | None:
+    """The selection against zero that a cotangent is, or is a move of; None if it is none."""
+    moves = []
+    while (x.prim.name in MOVES or x.prim.name in IN_PLACE) and x.dtype.is_inexact:
+        if x.prim.name == "pad" and not is_zero(x.inputs[1]):
+            return None
+        moves.append(x)
+        x = x.inputs[0]
+    if x.prim is not SELECT:
+        return None
+    mask, yes, no = x.inputs
+    if is_zero(no):
+        found = Guard(mask, yes, True)
+    elif is_zero(yes):
+        found = Guard(mask, no, False)
+    else:
+        return None
+    if moves:
+        found.mask, found.value = expand_like(mask, x), expand_like(found.value, x)
+        for move in reversed(moves):
+            fill = () if move.prim.name != "pad" else (const(not found.when, bool_),)
+            if move.prim.name in MOVES:
+                found.mask = move.prim(found.mask, *fill, **move.params)
+            found.value = move.prim(found.value, *move.inputs[1:], **move.params)
+    return found
+
+
+def add_cotangents(x: Node, y: Node) -> Node:
+    """x + y where cotangents meet; selections stay outermost, so that `times` still finds them."""
+    a = guard(x)
+    b = None if a is None else guard(y)
+    if a is None or b is None:
+        return add(x, y)
+    if a.mask is b.mask:
+        if a.when is b.when:
+            return a.around(add_cotangents(a.value, b.value))
+        first, second = (a, b) if a.when else (b, a)
+        return select(a.mask, first.value, second.value)
+    from numr.primitives.mathematics import bit_or
+
+    total = add(x, y)
+    return select(bit_or(a.holds(), b.holds()), total, zero_like_scalar(total))
 
 
 def is_zero(node: Node) -> bool:
@@ -352,13 +421,8 @@ def like(x: Node, value: float) -> Node:
 
 def over(x: Node, y: Node) -> Node:
     """x / y for a tangent or cotangent x; a selection stays outermost, as in `times`."""
-    if x.prim is SELECT:
-        mask, yes, no = x.inputs
-        if is_zero(no):
-            return select(mask, over(yes, y), zero_like_scalar(x))
-        if is_zero(yes):
-            return select(mask, zero_like_scalar(x), over(no, y))
-    return div(x, y)
+    found = guard(x)
+    return div(x, y) if found is None else found.around(over(found.value, y))
 
 
 class _Division(Elementwise):

@@ -15,7 +15,7 @@ from numr.ir.node import Node
 from numr.ir.primitive import REGISTRY, Primitive, Sample
 from numr.ir.transforms.jvp import jvp
 from numr.ir.transforms.transpose import transpose
-from numr.primitives.elementwise import Elementwise, add, mul
+from numr.primitives.elementwise import Elementwise, add_cotangents, mul
 from numr.primitives.mathematics import real
 from numr.primitives.reduction import reduce_sum
 from numr.primitives.source import leaf, param_like
@@ -97,7 +97,7 @@ def movable(prim: Primitive, k: int, x: Node) -> bool:
 def gradient(scalar: Node, xs: Sequence[Node]) -> list[Node | None]:
     seeds = [param_like(x) for x in xs]
     (tangent,) = jvp([scalar], dict(zip(xs, seeds, strict=True)))
-    return transpose([tangent], seeds, [leaf(np.ones(()))], add)
+    return transpose([tangent], seeds, [leaf(np.ones(()))], add_cotangents)
 
 
 def close(got: Any, want: Any, tolerance: float, what: str) -> None:
@@ -132,7 +132,7 @@ def test_transpose_is_the_adjoint(prim: Primitive, sample: Sample) -> None:
     if tangent is None:
         return
     ct = case.random(tangent)
-    pulled = transpose([tangent], case.seeds, [leaf(ct)], add)
+    pulled = transpose([tangent], case.seeds, [leaf(ct)], add_cotangents)
     for x, p in zip(case.moving, pulled, strict=True):
         if p is not None:
             assert p.shape == x.shape
