@@ -19,6 +19,12 @@ VECTOR = re.compile(rf"<{WIDE} x double>")
 SUM = "acc = f64(0.0)\nfor i in range(lo, hi):\n    acc = {step}\no[0] = acc"
 
 
+@pytest.fixture(params=["numba", "direct"], autouse=True)
+def frontend(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("NUMR_CPU_FRONTEND", request.param)
+    return str(request.param)
+
+
 def _loop_is_vector(kernel: Any, operation: str) -> bool:
     return re.search(rf"{operation}[^\n]*<{WIDE} x double>", kernel.llvm()) is not None
 

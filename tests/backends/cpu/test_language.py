@@ -12,6 +12,12 @@ FLOATS = ("f4", "f8")
 INTS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
 
+@pytest.fixture(params=["numba", "direct"], autouse=True)
+def frontend(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("NUMR_CPU_FRONTEND", request.param)
+    return str(request.param)
+
+
 def _values(dtype: str, seed: int) -> Any:
     rng = np.random.default_rng(seed)
     kind = np.dtype(dtype)
@@ -164,5 +170,36 @@ o[0] = acc
 
 
 def test_bad_kernels_say_what_is_wrong(kernel: Any) -> None:
-    with pytest.raises(Exception, match=r"no and_ of \(float64, float64\)"):
+    with pytest.raises(Exception, match=r"no and_ of \(f64, f64\)"):
         kernel("a o", "for i in range(lo, hi):\n    o[i] = a[i] & a[i]", ("f8", "f8"))
+
+
+def test_short_circuits_and_loops(kernel: Any) -> None:
+    body = """
+for i in range(lo, hi):
+    total = i64(0)
+    for j in range(10, 0, -3):
+        if j == 4:
+            continue
+        total += j
+        if total > 17:
+            break
+    for k in range(3):
+        total = total + k
+    if i < n and a[i] > f64(0.0) or not (i != 2):
+        o[i] = f64(total)
+    else:
+        o[i] = f64(-1.0)
+"""
+    made = kernel("a o", body, ("f8", "f8"), ints="n")
+    a, o = np.array([1.0, -1.0, -1.0, 2.0, 1.0]), np.empty(5)
+    made(a, o, length=5, ints=(4,))
+    np.testing.assert_array_equal(o, [21, -1, 21, 21, -1])
+
+
+def test_bool_buffers(kernel: Any) -> None:
+    body = "for i in range(lo, hi):\n    o[i] = (a[i] != u8(0)) ^ (b[i] > f32(0.0))"
+    made = kernel("a b o", body, ("?", "f4", "?"))
+    a, b, o = np.array([True, True, False]), np.array([1, -1, 2], "f4"), np.zeros(3, "?")
+    made(a, b, o, length=3)
+    np.testing.assert_array_equal(o, [False, True, True])

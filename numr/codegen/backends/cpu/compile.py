@@ -33,7 +33,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from numr.codegen.backends.cpu import machine, vectormath
+from numr.codegen.backends.cpu import frontend, machine, vectormath
 
 _LLVM_TYPES = {"f32": "float", "f64": "double"}
 _FLOAT_ARITHMETIC = re.compile(r"= (fadd|fsub|fmul|fdiv|fneg) (?:reassoc )?")
@@ -76,9 +76,7 @@ def _packed(entry: str, params: tuple[str, ...]) -> str:
 
 def llvm_text(text: str, entry: str, params: tuple[str, ...], fast_math: bool) -> str:
     """The LLVM text of one kernel with the mathematics it uses, not yet optimised."""
-    from numr.codegen.backends.cpu.numba_frontend import frontend
-
-    body = frontend().lower(text, entry, params)
+    body = frontend.lower(text, entry, params)
     if fast_math:
         body = _FLOAT_ARITHMETIC.sub(_FAST, body)
     return vectormath.complete(body, machine.host()) + _packed(entry, params)

@@ -15,6 +15,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from numr.codegen.backends.cpu import frontend
+
 _lock = threading.RLock()  # LLVM contexts and target machines are not to be used by two threads
 
 
@@ -35,7 +37,7 @@ class Machine:
         version = ".".join(map(str, llvm.llvm_version_info))
         digest = hashlib.sha256(self.features.encode()).hexdigest()[:16]
         host = f"{self.triple} {self.cpu} {digest} libmvec={int(self.libmvec)}"
-        return f"llvm{version} {host} numr={_own_digest()}"
+        return f"llvm{version} {host} {frontend.chosen()}={_own_digest()}"
 
 
 @functools.cache

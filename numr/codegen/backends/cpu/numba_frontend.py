@@ -128,7 +128,7 @@ class _TypingContext(typing.Context):  # type: ignore[misc]
         if (
             found is None and key in self.language
         ):  # no conversions: i64 & f64 is a printer's mistake
-            given = ", ".join(map(str, wanted))
+            given = ", ".join(_CODES.get(t, str(t)) for t in wanted)
             raise TypingError(f"the kernel language has no {key.__name__} of ({given})")
         return super().resolve_function_type(func, args, kws) if found is None else found
 

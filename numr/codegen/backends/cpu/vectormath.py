@@ -13,7 +13,7 @@ from __future__ import annotations
 import functools
 import re
 
-from numr.codegen.backends.cpu import ops, special
+from numr.codegen.backends.cpu import frontend, ops, special
 from numr.codegen.backends.cpu.machine import Machine
 
 _CALLED = re.compile(r'@"?numr\.([a-z0-9]+)\.(f32|f64)"?')
@@ -87,11 +87,9 @@ def _through_f64(name: str) -> str:
 
 
 @functools.cache
-def _special(name: str) -> str:
-    from numr.codegen.backends.cpu.numba_frontend import frontend
-
+def _special(name: str, chosen: str) -> str:
     source, params = special.SOURCES[name]
-    text = frontend().lower(source, "special", params)
+    text = frontend.lower(source, "special", params, "f64")
     text = "\n".join(t for t in text.splitlines() if not t.startswith(("target", "source", ";")))
     return re.sub(
         r'define double @"?special"?\(', f'define internal double @"numr.{name}.f64"(', text
@@ -113,7 +111,7 @@ def complete(text: str, machine: Machine) -> str:
         if code == "f32" and name in _THROUGH_F64:
             part = _through_f64(name)
         elif name in special.SOURCES:
-            part = _DECLARED.sub("", _special(name))
+            part = _DECLARED.sub("", _special(name, frontend.chosen()))
         else:
             part, variants = _library(name, code, machine)
             kept += variants
