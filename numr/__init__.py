@@ -43,8 +43,8 @@ from numr.dtypes import (
     uint64,
 )
 from numr.dtypes import bool_ as bool
-from numr.functions.all import NAMES as _NAMES
-from numr.functions.inspection import can_cast, finfo, iinfo, isdtype, result_type
+from numr.functions.all import *  # noqa: F403
+from numr.functions.all import __all__ as _functions
 from numr.jit import jit
 from numr.vectorize import vmap
 
@@ -53,8 +53,6 @@ __array_api_version__ = "2024.12"
 
 pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
 newaxis = None
-
-globals().update(_NAMES)
 
 _LAZY_MODULES = ("linalg", "special", "cache", "debug", "config", "coverage")
 _LAZY_NAMES = {"explain": "numr.debug", "show": "numr.debug"}
@@ -73,8 +71,40 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "Array", "DType", "bool", "bool_", "can_cast", "complex64", "complex128", "e", "errors", "finfo", "float32",
-    "float64", "grad", "hessian", "hvp", "iinfo", "inf", "int8", "int16", "int32", "int64", "isdtype", "jacfwd",
-    "jacrev", "jit", "jvp", "linearize", "nan", "newaxis", "pi", "result_type", "stop_gradient", "tree", "uint8",
-    "uint16", "uint32", "uint64", "value_and_grad", "vjp", "vmap", *_NAMES,
-]  # fmt: skip
+    "Array",
+    "DType",
+    "bool",
+    "bool_",
+    "complex64",
+    "complex128",
+    "e",
+    "errors",
+    "float32",
+    "float64",
+    "grad",
+    "hessian",
+    "hvp",
+    "inf",
+    "int8",
+    "int16",
+    "int32",
+    "int64",
+    "jacfwd",
+    "jacrev",
+    "jit",
+    "jvp",
+    "linearize",
+    "nan",
+    "newaxis",
+    "pi",
+    "stop_gradient",
+    "tree",
+    "uint8",
+    "uint16",
+    "uint32",
+    "uint64",
+    "value_and_grad",
+    "vjp",
+    "vmap",
+]
+__all__ += _functions

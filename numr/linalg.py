@@ -1,8 +1,40 @@
-"""numr.linalg: the linear algebra functions under the standard's extension name."""
+"""numr.linalg: the linear algebra functions under the standard's name for them."""
 
-from numr.functions.linalg import *  # noqa: F403
-from numr.functions.linalg import __all__ as _names
-from numr.functions.manipulation import diagonal, matrix_transpose
-from numr.functions.reductions import norm
+from numr.functions.diagonals import diagonal
+from numr.functions.linalg import (
+    cholesky,
+    cross,
+    det,
+    inv,
+    matrix_norm,
+    matrix_power,
+    norm,
+    slogdet,
+    solve,
+    solve_triangular,
+    trace,
+    vector_norm,
+)
+from numr.functions.manipulation import matrix_transpose
+from numr.functions.products import matmul, outer, tensordot, vecdot
 
-__all__ = [*_names, "diagonal", "matrix_transpose", "norm"]
+__all__ = [
+    "cholesky",
+    "cross",
+    "det",
+    "diagonal",
+    "inv",
+    "matmul",
+    "matrix_norm",
+    "matrix_power",
+    "matrix_transpose",
+    "norm",
+    "outer",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+    "tensordot",
+    "trace",
+    "vecdot",
+    "vector_norm",
+]

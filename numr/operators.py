@@ -1,77 +1,81 @@
-"""Python operators and NumPy-like methods of Array, each one line over the public functions."""
+"""Python operators and NumPy-like methods of Array, each the public function of its name."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from numr.array import Array
 
-_OPERANDS = (bool, int, float, complex)
-
 
 def _functions() -> Any:
+    # Functions need Array, and Array needs this module: they meet when one is first called.
     import numr.functions.all as functions
 
     return functions
 
 
 def _acceptable(x: Any) -> bool:
-    """Whether an operator should try: otherwise Python asks the other operand."""
-    from numr.array import Array
-
-    return (
-        isinstance(x, (Array, *_OPERANDS))
-        or hasattr(x, "__array_interface__")
-        or hasattr(x, "dtype")
-        or isinstance(x, list)
-    )
+    """Whether an operator should try an operand; otherwise Python asks the operand itself."""
+    return isinstance(x, _OPERANDS) or hasattr(x, "__array__") or hasattr(x, "__dlpack__")
 
 
-def _binary(name: str) -> Callable[..., Any]:
+def _binary(name: str) -> Callable[[Any, Any], Any]:
+    function: Any = None
+
     def forward(self: Any, other: Any) -> Any:
-        return getattr(_functions(), name)(self, other) if _acceptable(other) else NotImplemented
+        nonlocal function
+        if function is None:
+            function = getattr(_functions(), name)
+        return function(self, other) if _acceptable(other) else NotImplemented
 
     return forward
 
 
-def _reflected(name: str) -> Callable[..., Any]:
+def _reflected(name: str) -> Callable[[Any, Any], Any]:
+    function: Any = None
+
     def backward(self: Any, other: Any) -> Any:
-        return getattr(_functions(), name)(other, self) if _acceptable(other) else NotImplemented
+        nonlocal function
+        if function is None:
+            function = getattr(_functions(), name)
+        return function(other, self) if _acceptable(other) else NotImplemented
 
     return backward
 
 
-def _unary(name: str) -> Callable[..., Any]:
-    def apply(self: Any) -> Any:
-        return getattr(_functions(), name)(self)
-
-    return apply
-
-
 def _method(name: str) -> Callable[..., Any]:
-    """A method that is the function of the same name with the array first."""
+    """A method that is the function of the same name, the array being its first argument."""
+
+    function: Any = None
 
     def method(self: Any, *args: Any, **kwargs: Any) -> Any:
-        # NumPy's methods take the axis by position; the standard's functions by keyword.
-        if args and name in _AXIS_FIRST:
-            kwargs["axis"], args = args[0], args[1:]
-        return getattr(_functions(), name)(self, *args, **kwargs)
+        nonlocal function
+        if function is None:
+            function = getattr(_functions(), name)
+        return function(self, *args, **kwargs)
 
-    method.__name__ = name
-    method.__doc__ = f"numr.{name} of this array."
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"`numr.{name}` of this array, with the same further arguments."
     return method
 
 
-_AXIS_FIRST = frozenset(
-    ("sum", "prod", "max", "min", "mean", "var", "std", "any", "all", "argmax", "argmin", "cumsum", "cumprod", "sort",
-     "argsort", "squeeze")
-)  # fmt: skip
+def _methods(*names: str) -> tuple[Callable[..., Any], ...]:
+    return tuple(map(_method, names))
 
 
 class Operators:
-    """What Array inherits."""
+    """What Array inherits: operators and methods.
+
+    Examples:
+        >>> import numr as nr
+        >>> x = nr.asarray([[1.0, 2.0], [3.0, 4.0]])
+        >>> (2 * x.T - 1).sum(axis=0)
+        numr.Array([ 4., 12.])
+    """
 
     __slots__ = ()
 
@@ -91,57 +95,61 @@ class Operators:
     __lt__, __le__ = _binary("less"), _binary("less_equal")
     __gt__, __ge__ = _binary("greater"), _binary("greater_equal")
     __eq__, __ne__ = _binary("equal"), _binary("not_equal")  # type: ignore[assignment]
-    __neg__, __pos__ = _unary("negative"), _unary("positive")
-    __abs__, __invert__ = _unary("abs"), _unary("bitwise_invert")
-
-    sum, prod, mean, var, std = (_method(n) for n in ("sum", "prod", "mean", "var", "std"))
-    max, min, any, all = (_method(n) for n in ("max", "min", "any", "all"))
-    argmax, argmin, cumsum, cumprod = (
-        _method(n) for n in ("argmax", "argmin", "cumsum", "cumprod")
+    __neg__, __pos__, __abs__, __invert__ = _methods(
+        "negative", "positive", "abs", "bitwise_invert"
     )
-    sort, argsort, squeeze, ravel = (_method(n) for n in ("sort", "argsort", "squeeze", "ravel"))
-    conj, round, clip, dot = (_method(n) for n in ("conj", "round", "clip", "dot"))
-    take, repeat, diagonal, trace = (_method(n) for n in ("take", "repeat", "diagonal", "trace"))
-    swapaxes, nonzero, searchsorted = (_method(n) for n in ("swapaxes", "nonzero", "searchsorted"))
+    __round__ = _method("round")
+
+    sum, prod, mean, var, std = _methods("sum", "prod", "mean", "var", "std")
+    max, min, any, all = _methods("max", "min", "any", "all")
+    argmax, argmin, cumsum, cumprod = _methods("argmax", "argmin", "cumsum", "cumprod")
+    sort, argsort, searchsorted, nonzero = _methods("sort", "argsort", "searchsorted", "nonzero")
+    squeeze, ravel, swapaxes, take = _methods("squeeze", "ravel", "swapaxes", "take")
+    repeat, diagonal, trace, dot = _methods("repeat", "diagonal", "trace", "dot")
+    conj, conjugate, round, clip = _methods("conj", "conjugate", "round", "clip")
+    astype = _method("astype")
     flatten = ravel
 
-    def astype(self: Any, dtype: Any, /, *, copy: bool = True) -> Array:
-        """numr.astype of this array."""
-        return _functions().astype(self, dtype)  # type: ignore[no-any-return]
+    def reshape(self, *shape: Any, copy: bool | None = None) -> Array:
+        """`numr.reshape` of this array; the shape as one tuple or as several numbers."""
+        wanted = shape[0] if len(shape) == 1 else shape
+        return _functions().reshape(self, wanted)  # type: ignore[no-any-return]
 
-    def reshape(self: Any, *shape: Any) -> Array:
-        """numr.reshape of this array; the shape as one tuple or as several numbers."""
-        return _functions().reshape(self, shape[0] if len(shape) == 1 else shape)  # type: ignore[no-any-return]
-
-    def transpose(self: Any, *axes: Any) -> Array:
-        """numr.transpose of this array; the axes as one tuple, as several numbers, or none."""
+    def transpose(self, *axes: Any) -> Array:
+        """`numr.transpose` of this array; the axes as one tuple, as several numbers, or none."""
         order = axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes
         return _functions().transpose(self, order or None)  # type: ignore[no-any-return]
 
     def copy(self: Any) -> Array:
-        """The array itself under a new handle: arrays are values, so nothing need be copied."""
+        """The array under a new handle: arrays are values, so nothing need be copied."""
         return self.__copy__()  # type: ignore[no-any-return]
 
     @property
     def T(self: Any) -> Array:
-        """The transpose of a matrix."""
+        """The transpose of a matrix; for more axes use `mT` or `numr.permute_dims`."""
         if self.ndim != 2:
             from numr.errors import ShapeError
 
-            raise ShapeError(f".T is for two axes, not {self.ndim}; use .mT or numr.permute_dims")
+            raise ShapeError(
+                f".T is for matrices, and the shape is {tuple(map(int, self.shape))}\n"
+                "  use .mT to exchange the last two axes, or numr.permute_dims"
+            )
         return _functions().matrix_transpose(self)  # type: ignore[no-any-return]
 
     @property
-    def mT(self: Any) -> Array:
+    def mT(self) -> Array:
         """The last two axes exchanged."""
         return _functions().matrix_transpose(self)  # type: ignore[no-any-return]
 
     @property
-    def real(self: Any) -> Array:
+    def real(self) -> Array:
         """The real part."""
         return _functions().real(self)  # type: ignore[no-any-return]
 
     @property
-    def imag(self: Any) -> Array:
+    def imag(self) -> Array:
         """The imaginary part."""
         return _functions().imag(self)  # type: ignore[no-any-return]
+
+
+_OPERANDS = (Operators, bool, int, float, complex, np.ndarray, np.generic, list, tuple)

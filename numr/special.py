@@ -1,13 +1,24 @@
-"""numr.special: special functions under SciPy's name for their home."""
+"""numr.special: special functions under the names they have in scipy.special."""
 
-from numr.functions.elementwise import TABLE as _TABLE
-from numr.functions.reductions import log_softmax, logsumexp, softmax
+from numr.functions.activations import log_sigmoid as log_expit
+from numr.functions.activations import sigmoid as expit
+from numr.functions.activations import softplus
+from numr.functions.mathematics import digamma, erf, erfc, gammaln, polygamma
+from numr.functions.statistics import log_softmax, logsumexp, softmax
 
-erf, erfc, gammaln, digamma, polygamma = (
-    _TABLE[name] for name in ("erf", "erfc", "lgamma", "digamma", "polygamma")
-)
-expit, psi = _TABLE["sigmoid"], digamma
+psi = digamma
 
 __all__ = [
-    "digamma", "erf", "erfc", "expit", "gammaln", "log_softmax", "logsumexp", "polygamma", "psi", "softmax",
-]  # fmt: skip
+    "digamma",
+    "erf",
+    "erfc",
+    "expit",
+    "gammaln",
+    "log_expit",
+    "log_softmax",
+    "logsumexp",
+    "polygamma",
+    "psi",
+    "softmax",
+    "softplus",
+]

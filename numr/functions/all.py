@@ -1,23 +1,56 @@
-"""Every public function under one roof, for the package namespace and the operators."""
+"""Every public function under one roof, for the package namespace and for Array's operators."""
 
-from __future__ import annotations
+# ruff: noqa: F403
 
 from numr.functions import (
+    activations,
+    arithmetic,
     creation,
-    elementwise,
+    diagonals,
     indexing,
+    inspection,
+    joining,
     linalg,
+    logic,
     manipulation,
+    mathematics,
+    products,
     reductions,
-    sorting,
+    searching,
+    statistics,
     updates,
 )
+from numr.functions.activations import *
+from numr.functions.arithmetic import *
+from numr.functions.creation import *
+from numr.functions.diagonals import *
+from numr.functions.indexing import *
+from numr.functions.inspection import *
+from numr.functions.joining import *
+from numr.functions.linalg import *
+from numr.functions.logic import *
+from numr.functions.manipulation import *
+from numr.functions.mathematics import *
+from numr.functions.products import *
+from numr.functions.reductions import *
+from numr.functions.searching import *
+from numr.functions.statistics import *
+from numr.functions.updates import *
 
-MODULES = (creation, elementwise, indexing, linalg, manipulation, reductions, sorting, updates)
-NAMES: dict[str, object] = {}
-for _module in MODULES:
-    for _name in _module.__all__:
-        NAMES[_name] = (
-            elementwise.TABLE[_name] if _module is elementwise else getattr(_module, _name)
-        )
-globals().update(NAMES)
+__all__: list[str] = []
+__all__ += activations.__all__
+__all__ += arithmetic.__all__
+__all__ += creation.__all__
+__all__ += diagonals.__all__
+__all__ += indexing.__all__
+__all__ += inspection.__all__
+__all__ += joining.__all__
+__all__ += linalg.__all__
+__all__ += logic.__all__
+__all__ += manipulation.__all__
+__all__ += mathematics.__all__
+__all__ += products.__all__
+__all__ += reductions.__all__
+__all__ += searching.__all__
+__all__ += statistics.__all__
+__all__ += updates.__all__

@@ -1,36 +1,39 @@
-"""Creation functions: arrays from data, constants, ranges and grids."""
+"""Creation of arrays: from data, of one value, of ranges, and of positions."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from numr.array import Array, from_node, to_array
-from numr.dtypes import DType, as_dtype, int64
-from numr.functions.elementwise import default_float
-from numr.functions.operands import node_of, operand
+from numr.dtypes import as_dtype, complex_dtype, int64
+from numr.errors import DTypeError, ShapeError
+from numr.functions.operands import Weak, default_float, node_of, operand, plain
 from numr.ir.dims import Size
-from numr.ir.node import Node
-from numr.primitives.elementwise import add, cast, mul, select, sub
-from numr.primitives.mathematics import eq, ge, le
-from numr.primitives.shape import broadcast_to
+from numr.primitives.elementwise import add, cast, div, mul, select, sub
+from numr.primitives.mathematics import eq
+from numr.primitives.shape import BROADCAST, broadcast_to, reshape
 from numr.primitives.source import IOTA, const, size_of
 
+Shape = int | Sequence[int]
 
-def as_shape(shape: Any) -> tuple[int, ...]:
+
+def as_shape(shape: Shape) -> tuple[int, ...]:
     """A shape from an int or a sequence of ints; Sizes stay Sizes."""
-    listed = (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape)
-    result = []
-    for n in listed:
-        if not isinstance(n, (int, np.integer)) or isinstance(n, bool) or n < 0:
-            raise ValueError(f"a shape holds non-negative integers, not {n!r}")
-        result.append(n if type(n) is Size else int(n))
+    result: list[int] = []
+    for n in (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape):
+        if not hasattr(n, "__index__") or isinstance(n, bool) or n < 0:
+            raise ShapeError(
+                f"a shape holds whole numbers that are not negative, and {n!r} is none"
+            )
+        result.append(n if type(n) is Size else n.__index__())
     return tuple(result)
 
 
-def _check_device(device: Any) -> None:
+def check_device(device: Any) -> None:
     if device is not None and device != "cpu":
         from numr.codegen import target
 
@@ -38,146 +41,254 @@ def _check_device(device: Any) -> None:
 
 
 def asarray(
-    obj: Any, /, *, dtype: Any = None, device: Any = None, copy: bool | None = None
+    obj: Any, /, dtype: Any = None, *, device: Any = None, copy: bool | None = None
 ) -> Array:
-    """An array of numbers, nested lists of them, a NumPy array, or anything with DLPack.
+    """An array of given values.
 
     Args:
-        obj: the data. NumPy arrays are copied unless `copy=False`.
-        dtype: element type; by default int64, float64, complex128 or bool as the data need.
+        obj: a number, nested sequences of numbers or numr arrays, a NumPy array, or anything that
+            supports DLPack or NumPy's array protocol.
+        dtype: element type; by default that of `obj`, and for Python numbers bool, int64, float64
+            or complex128, as they need.
         device: where the array shall be.
-        copy: False to share a NumPy array's memory (it must not be changed afterwards).
+        copy: False to share the memory of a NumPy array, which must not be changed any more. By
+            default it is copied, since a computation that is still to run may read it later.
 
     Returns:
-        array.
+        Array of the shape of `obj`.
 
     Raises:
-        TypeError: for data that are not numbers.
+        DeviceError: for a device that is not there.
+        TypeError: for what holds no numbers.
 
     Examples:
         >>> import numr as nr
-        >>> nr.asarray([[1, 2], [3, 4]]).shape
-        (2, 2)
+        >>> nr.asarray([[1, 2], [3, 4]])
+        numr.Array([[1, 2],
+               [3, 4]])
     """
-    _check_device(device)
+    check_device(device)
     return to_array(obj, dtype, copy)
 
 
-array = asarray
-
-
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
-    """An array that shares memory with any object that supports DLPack.
+    """An array that shares memory with an array of another library.
+
+    Args:
+        x: any object with `__dlpack__`, on the CPU. It must not be changed any more, unless copied.
+        device: where the array shall be.
+        copy: True to copy the memory.
+
+    Returns:
+        Array of x's shape and dtype.
+
+    Raises:
+        DeviceError: for a device that is not there.
 
     Examples:
         >>> import numpy as np, numr as nr
-        >>> nr.from_dlpack(np.ones(2)).tolist()
-        [1.0, 1.0]
+        >>> nr.from_dlpack(np.ones(2))
+        numr.Array([1., 1.])
     """
+    check_device(device)
     return to_array(np.from_dlpack(x), copy=bool(copy))
 
 
-def full(shape: Any, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
+def full(shape: Shape, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Array:
     """An array of one value.
 
+    Args:
+        shape: shape of the result.
+        fill_value: a Python number or an array; an array broadcasts to the shape.
+        dtype: element type; by default that of the value (int64, float64, complex128 or bool for a
+            Python number).
+        device: where the array shall be.
+
+    Returns:
+        Array of the given shape.
+
+    Raises:
+        DeviceError: for a device that is not there.
+        ShapeError: for a length that is negative or no integer.
+
     Examples:
         >>> import numr as nr
-        >>> nr.full((2,), 7).tolist()
-        [7, 7]
+        >>> nr.full((2,), 7)
+        numr.Array([7, 7])
     """
-    _check_device(device)
+    check_device(device)
     found, own, _ = operand(fill_value)
-    target = (
-        as_dtype(dtype)
-        if dtype is not None
-        else default_float()
-        if own.kind == "f" and isinstance(fill_value, float)
-        else own
-    )
-    node = cast(found, target) if isinstance(found, Node) else found.node(target)
-    return from_node(broadcast_to(node, as_shape(shape)))
+    target = as_dtype(dtype) if dtype is not None else own
+    if dtype is None and isinstance(found, Weak) and own.kind == "f":
+        target = default_float()
+    wanted = as_shape(shape)
+    if isinstance(found, Weak):
+        # A fraction where integers are asked for is cut off, as NumPy does.
+        exact = target.kind in "biu" and own.kind in "fc"
+        node = cast(found.node(own), target) if exact else found.node(target)
+    else:
+        node = cast(found, target)
+    return from_node(broadcast_to(node, wanted))
 
 
-def zeros(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
-    """Zeros, float64 unless a dtype is given.
+def zeros(shape: Shape, dtype: Any = None, *, device: Any = None) -> Array:
+    """An array of zeros.
+
+    Args:
+        shape: shape of the result.
+        dtype: element type, by default float64.
+        device: where the array shall be.
+
+    Returns:
+        Array of the given shape.
+
+    Raises:
+        DeviceError: for a device that is not there.
+        ShapeError: for a length that is negative or no integer.
 
     Examples:
         >>> import numr as nr
-        >>> nr.zeros((2, 2)).tolist()
-        [[0.0, 0.0], [0.0, 0.0]]
+        >>> nr.zeros((2, 2))
+        numr.Array([[0., 0.],
+               [0., 0.]])
     """
-    return full(shape, 0, dtype=default_float() if dtype is None else dtype, device=device)
+    return full(shape, 0, default_float() if dtype is None else dtype, device=device)
 
 
-def ones(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
-    """Ones, float64 unless a dtype is given.
+def ones(shape: Shape, dtype: Any = None, *, device: Any = None) -> Array:
+    """An array of ones.
+
+    Args:
+        shape: shape of the result.
+        dtype: element type, by default float64.
+        device: where the array shall be.
+
+    Returns:
+        Array of the given shape.
+
+    Raises:
+        DeviceError: for a device that is not there.
+        ShapeError: for a length that is negative or no integer.
 
     Examples:
         >>> import numr as nr
-        >>> nr.ones(3).tolist()
-        [1.0, 1.0, 1.0]
+        >>> nr.ones(3)
+        numr.Array([1., 1., 1.])
     """
-    return full(shape, 1, dtype=default_float() if dtype is None else dtype, device=device)
+    return full(shape, 1, default_float() if dtype is None else dtype, device=device)
 
 
-def empty(shape: Any, *, dtype: Any = None, device: Any = None) -> Array:
-    """Zeros: numr never shows uninitialised memory.
+def empty(shape: Shape, dtype: Any = None, *, device: Any = None) -> Array:
+    """An array of zeros: numr never shows memory that was not written.
+
+    Args:
+        shape: shape of the result.
+        dtype: element type, by default float64.
+        device: where the array shall be.
+
+    Returns:
+        Array of the given shape.
+
+    Raises:
+        DeviceError: for a device that is not there.
+        ShapeError: for a length that is negative or no integer.
 
     Examples:
         >>> import numr as nr
         >>> nr.empty((2, 3)).shape
         (2, 3)
     """
-    return zeros(shape, dtype=dtype, device=device)
+    return zeros(shape, dtype, device=device)
 
 
-def _like(x: Any, value: Any, dtype: Any) -> Array:
-    x = to_array(x)
-    return full(x.node.shape, value, dtype=x.dtype if dtype is None else dtype)
+def full_like(x: Any, /, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Array:
+    """An array of one value, like another in shape and dtype.
 
+    Args:
+        x: array.
+        fill_value: a Python number or an array; an array broadcasts to x's shape.
+        dtype: element type, by default x's.
+        device: where the array shall be.
 
-def full_like(x: Any, /, fill_value: Any, *, dtype: Any = None, device: Any = None) -> Array:
-    """An array of one value with x's shape and dtype.
+    Returns:
+        Array of x's shape.
 
-    Examples:
-        >>> import numr as nr
-        >>> nr.full_like(nr.ones(2), 3).tolist()
-        [3.0, 3.0]
-    """
-    return _like(x, fill_value, dtype)
-
-
-def zeros_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Array:
-    """Zeros with x's shape and dtype.
+    Raises:
+        DeviceError: for a device that is not there.
 
     Examples:
         >>> import numr as nr
-        >>> nr.zeros_like(nr.ones(2)).tolist()
-        [0.0, 0.0]
+        >>> nr.full_like(nr.ones(2), 3)
+        numr.Array([3., 3.])
     """
-    return _like(x, 0, dtype)
+    node = node_of(x)
+    return full(node.shape, fill_value, node.dtype if dtype is None else dtype, device=device)
 
 
-def ones_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Array:
-    """Ones with x's shape and dtype.
+def zeros_like(x: Any, /, dtype: Any = None, *, device: Any = None) -> Array:
+    """An array of zeros, like another in shape and dtype.
+
+    Args:
+        x: array.
+        dtype: element type, by default x's.
+        device: where the array shall be.
+
+    Returns:
+        Array of x's shape.
+
+    Raises:
+        DeviceError: for a device that is not there.
 
     Examples:
         >>> import numr as nr
-        >>> nr.ones_like(nr.zeros(2)).tolist()
-        [1.0, 1.0]
+        >>> nr.zeros_like(nr.ones(2))
+        numr.Array([0., 0.])
     """
-    return _like(x, 1, dtype)
+    return full_like(x, 0, dtype, device=device)
 
 
-def empty_like(x: Any, /, *, dtype: Any = None, device: Any = None) -> Array:
-    """Zeros with x's shape and dtype.
+def ones_like(x: Any, /, dtype: Any = None, *, device: Any = None) -> Array:
+    """An array of ones, like another in shape and dtype.
+
+    Args:
+        x: array.
+        dtype: element type, by default x's.
+        device: where the array shall be.
+
+    Returns:
+        Array of x's shape.
+
+    Raises:
+        DeviceError: for a device that is not there.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.ones_like(nr.zeros(2))
+        numr.Array([1., 1.])
+    """
+    return full_like(x, 1, dtype, device=device)
+
+
+def empty_like(x: Any, /, dtype: Any = None, *, device: Any = None) -> Array:
+    """An array of zeros, like another in shape and dtype; see `empty`.
+
+    Args:
+        x: array.
+        dtype: element type, by default x's.
+        device: where the array shall be.
+
+    Returns:
+        Array of x's shape.
+
+    Raises:
+        DeviceError: for a device that is not there.
 
     Examples:
         >>> import numr as nr
         >>> nr.empty_like(nr.zeros(2)).shape
         (2,)
     """
-    return _like(x, 0, dtype)
+    return full_like(x, 0, dtype, device=device)
 
 
 def arange(
@@ -185,181 +296,196 @@ def arange(
 ) -> Array:
     """start, start + step, ... up to but not including stop.
 
+    Args:
+        start: the first number; with one argument it is the stop, and the start is 0.
+        stop: the end, which is not reached.
+        step: the difference of neighbours, not 0. These three are Python numbers.
+        dtype: element type; by default int64, or float64 if a number is floating.
+        device: where the array shall be.
+
+    Returns:
+        Vector of ceil((stop - start) / step) numbers, start + k * step; the length and the numbers
+        follow NumPy's.
+
+    Raises:
+        DeviceError: for a device that is not there.
+        DTypeError: for arrays, which cannot decide a shape.
+        ShapeError: for a step of 0.
+
     Examples:
         >>> import numr as nr
-        >>> nr.arange(3).tolist(), nr.arange(1.0, 2.0, 0.5).tolist()
-        ([0, 1, 2], [1.0, 1.5])
+        >>> nr.arange(3), nr.arange(1.0, 2.0, 0.5)
+        (numr.Array([0, 1, 2]), numr.Array([1. , 1.5]))
     """
-    _check_device(device)
+    check_device(device)
     if stop is None:
         start, stop = 0, start
-    if step == 0:
-        raise ValueError("arange: step must not be 0")
     for name, value in (("start", start), ("stop", stop), ("step", step)):
         if isinstance(value, Array):
-            raise TypeError(
-                f"arange: {name} decides a shape and must be a Python number, not an array"
+            raise DTypeError(
+                f"arange: {name} decides a shape and must be a Python number, not an array\n"
+                "  for numbers that depend on an array, scale and shift nr.arange(n)"
             )
+    if step == 0:
+        raise ShapeError("arange: step must not be 0")
     exact = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
-    kind: DType = as_dtype(dtype) if dtype is not None else int64 if exact else default_float()
+    kind = as_dtype(dtype) if dtype is not None else int64 if exact else default_float()
     if type(stop) is Size and start == 0 and step == 1:
         length: int = stop
     else:
-        length = max(0, math.ceil((stop - start) / step))
+        length = max(0, -((start - stop) // step) if exact else math.ceil((stop - start) / step))
     line = IOTA(shape=(length,), axis=0)
-    if exact and kind.kind in "iu":
-        if step != 1:
-            line = mul(line, const(step, int64))
-        return from_node(cast(add(line, const(start, int64)) if start != 0 else line, kind))
-    work = kind if kind.kind in "fc" else default_float()
+    work = int64 if exact and kind.kind in "iu" else kind if kind.is_inexact else default_float()
     line = cast(line, work)
     if step != 1:
         line = mul(line, const(step, work))
-    return from_node(cast(add(line, const(start, work)) if start != 0 else line, kind))
+    if start != 0:
+        line = add(line, const(start, work))
+    return from_node(cast(line, kind))
 
 
 def linspace(
     start: Any,
     stop: Any,
     /,
-    num: int,
+    num: int = 50,
     *,
     dtype: Any = None,
     device: Any = None,
     endpoint: bool = True,
 ) -> Array:
-    """num evenly spaced numbers from start to stop (inclusive with `endpoint`).
+    """Evenly spaced numbers from start to stop: start + k * (stop - start) / (num - 1).
+
+    Args:
+        start: the first number, or an array of shape ().
+        stop: the last number, likewise.
+        num: how many.
+        dtype: element type, by default float64 (complex128 for complex ends).
+        device: where the array shall be.
+        endpoint: whether stop is the last number; else the first left out, as in `arange`.
+
+    Returns:
+        Vector of num numbers. The last is stop itself, whatever rounding does.
+
+    Raises:
+        DeviceError: for a device that is not there.
+        ShapeError: for ends with axes, or a negative num.
 
     Examples:
         >>> import numr as nr
-        >>> nr.linspace(0.0, 1.0, 3).tolist()
-        [0.0, 0.5, 1.0]
+        >>> nr.linspace(0.0, 1.0, 5)
+        numr.Array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    kind = as_dtype(dtype) if dtype is not None else default_float()
-    if any(isinstance(v, complex) for v in (start, stop)):
-        from numr.dtypes import complex_dtype
-
-        kind = complex_dtype(kind)
-    work = kind if kind.kind in "fc" else default_float()
-    line = IOTA(shape=(num,), axis=0)
-    a, b = (cast(node_of(v), work) for v in (start, stop))
-    gaps = num - 1 if endpoint else num
+    check_device(device)
+    ends = [node_of(v) for v in (start, stop)]
+    if any(n.rank for n in ends):
+        raise ShapeError(
+            f"linspace: start and stop are numbers, not arrays of shape {plain(ends[0].shape)} and "
+            f"{plain(ends[1].shape)}\n  nr.vmap makes one for each pair"
+        )
+    own = default_float()
+    if any(n.dtype.kind == "c" for n in ends):
+        own = complex_dtype(own)
+    kind = own if dtype is None else as_dtype(dtype)
+    work = kind if kind.is_inexact else own
+    a, b = (cast(n, work) for n in ends)
+    (length,) = as_shape(num)
+    gaps = length - 1 if endpoint else length
     if gaps <= 0:
-        return from_node(cast(broadcast_to(a, (num,)), kind))
-    part = cast(line, work)
-    step = sub(b, a)
-    from numr.primitives.elementwise import div
-
-    count = sub(size_of(num, work), const(1, work)) if endpoint else size_of(num, work)
-    inner = add(mul(div(part, count), step), a)
+        return from_node(cast(broadcast_to(a, (length,)), kind))
+    line = IOTA(shape=(length,), axis=0)
+    count = size_of(length, work)
     if endpoint:
-        # The last point is stop itself, whatever rounding did.
-        last = eq(line, cast(sub(size_of(num, int64), const(1, int64)), int64))
-        inner = select(last, b, inner)
+        count = sub(count, const(1, work))
+    inner = add(mul(cast(line, work), div(sub(b, a), count)), a)
+    if endpoint:
+        inner = select(eq(line, sub(size_of(length, int64), const(1, int64))), b, inner)
     return from_node(cast(inner, kind))
 
 
-def eye(
-    n_rows: int, n_cols: int | None = None, /, *, k: int = 0, dtype: Any = None, device: Any = None
-) -> Array:
-    """Ones on the k-th diagonal, zeros elsewhere.
-
-    Examples:
-        >>> import numr as nr
-        >>> nr.eye(2).tolist()
-        [[1.0, 0.0], [0.0, 1.0]]
-    """
-    _check_device(device)
-    shape = (n_rows, n_rows if n_cols is None else n_cols)
-    rows, columns = IOTA(shape=shape, axis=0), IOTA(shape=shape, axis=1)
-    shifted = add(rows, const(k, int64)) if k else rows
-    return from_node(
-        cast(eq(shifted, columns), default_float() if dtype is None else as_dtype(dtype))
-    )
-
-
-identity = eye
-
-
-def _triangle(x: Any, k: int, lower: bool) -> Array:
-    node = node_of(x)
-    if node.rank < 2:
-        raise ValueError("tril and triu need at least two axes")
-    rows, columns = (IOTA(shape=node.shape, axis=node.rank - i) for i in (2, 1))
-    shifted = add(rows, const(k, int64)) if k else rows
-    inside = (le if lower else ge)(columns, shifted)
-    return from_node(select(inside, node, const(0, node.dtype)))
-
-
-def tril(x: Any, /, *, k: int = 0) -> Array:
-    """The lower triangle of the last two axes, from the k-th diagonal down; zeros above.
-
-    Examples:
-        >>> import numr as nr
-        >>> nr.tril(nr.ones((2, 2))).tolist()
-        [[1.0, 0.0], [1.0, 1.0]]
-    """
-    return _triangle(x, k, True)
-
-
-def triu(x: Any, /, *, k: int = 0) -> Array:
-    """The upper triangle of the last two axes, from the k-th diagonal up; zeros below.
-
-    Examples:
-        >>> import numr as nr
-        >>> nr.triu(nr.ones((2, 2))).tolist()
-        [[1.0, 1.0], [0.0, 1.0]]
-    """
-    return _triangle(x, k, False)
-
-
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Array]:
-    """Coordinate grids of one-dimensional arrays.
+    """The coordinates of the points of a grid, from those along each of its axes.
+
+    Args:
+        *arrays: vectors (or numbers), one for each axis.
+        indexing: "ij" for a result whose axis i belongs to the i-th vector; "xy" with the first two
+            axes exchanged, as for pictures.
+
+    Returns:
+        As many arrays, each of the shape of the grid, in a list.
+
+    Raises:
+        ShapeError: for arrays with more than one axis, or another indexing.
 
     Examples:
         >>> import numr as nr
-        >>> [g.tolist() for g in nr.meshgrid(nr.arange(2), nr.arange(2), indexing="ij")]
-        [[[0, 0], [1, 1]], [[0, 1], [0, 1]]]
+        >>> x, y = nr.meshgrid(nr.arange(3), nr.arange(2))
+        >>> x
+        numr.Array([[0, 1, 2],
+               [0, 1, 2]])
     """
-    if indexing not in ("xy", "ij"):
-        raise ValueError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}")
     nodes = [node_of(a) for a in arrays]
+    if indexing not in ("xy", "ij"):
+        raise ShapeError(f"meshgrid: indexing is 'xy' or 'ij', not {indexing!r}")
     if any(n.rank > 1 for n in nodes):
-        raise ValueError("meshgrid takes one-dimensional arrays")
+        raise ShapeError("meshgrid takes vectors: arrays with at most one axis")
     order = list(range(len(nodes)))
-    if indexing == "xy" and len(order) > 1:
-        order[:2] = [1, 0]
+    if indexing == "xy":
+        order[:2] = order[:2][::-1]
     lengths = [n.shape[0] if n.rank else 1 for n in nodes]
-    shape = [0] * len(nodes)
-    for i, axis in enumerate(order):
-        shape[axis] = lengths[i]
-    from numr.primitives.shape import BROADCAST, reshape
-
-    grids = []
-    for i, node in enumerate(nodes):
-        line = reshape(node, (lengths[i],))
-        grids.append(from_node(BROADCAST(line, shape=tuple(shape), axes=(order[i],))))
-    return grids
+    shape = tuple(lengths[i] for i in order)
+    return [
+        from_node(BROADCAST(reshape(n, (lengths[i],)), shape=shape, axes=(order[i],)))
+        for i, n in enumerate(nodes)
+    ]
 
 
 def one_hot(indices: Any, num_classes: int, /, *, dtype: Any = None) -> Array:
-    """A new last axis with 1 at each index and 0 elsewhere.
+    """1 at the place that an index names and 0 elsewhere, along a new last axis.
+
+    Args:
+        indices: array of integers. Those outside range(num_classes) give zeros only.
+        num_classes: length of the new axis.
+        dtype: element type, by default float64.
+
+    Returns:
+        Array of the shape of `indices` with an axis of num_classes added.
+
+    Raises:
+        DTypeError: for indices that are not integers.
 
     Examples:
         >>> import numr as nr
-        >>> nr.one_hot(nr.asarray([0, 2]), 3).tolist()
-        [[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+        >>> nr.one_hot(nr.asarray([0, 2]), 3)
+        numr.Array([[1., 0., 0.],
+               [0., 0., 1.]])
     """
-    node = cast(node_of(indices), int64)
-    shape = (*node.shape, num_classes)
-    from numr.primitives.shape import BROADCAST
-
-    spread = BROADCAST(node, shape=shape, axes=tuple(range(node.rank)))
+    node = node_of(indices)
+    if node.dtype.kind not in "iu":
+        raise DTypeError(f"one_hot: indices are integers, not {node.dtype}")
+    shape = (*node.shape, *as_shape(num_classes))
+    spread = BROADCAST(cast(node, int64), shape=shape, axes=tuple(range(node.rank)))
     hit = eq(spread, IOTA(shape=shape, axis=len(shape) - 1))
     return from_node(cast(hit, default_float() if dtype is None else as_dtype(dtype)))
 
 
+# NumPy's name for the same function.
+array = asarray
+
 __all__ = [
-    "arange", "array", "asarray", "empty", "empty_like", "eye", "from_dlpack", "full", "full_like", "identity",
-    "linspace", "meshgrid", "one_hot", "ones", "ones_like", "tril", "triu", "zeros", "zeros_like",
-]  # fmt: skip
+    "arange",
+    "array",
+    "asarray",
+    "empty",
+    "empty_like",
+    "from_dlpack",
+    "full",
+    "full_like",
+    "linspace",
+    "meshgrid",
+    "one_hot",
+    "ones",
+    "ones_like",
+    "zeros",
+    "zeros_like",
+]

@@ -1,4 +1,4 @@
-"""Indexing: basic slices become slices, index arrays become one gather; updates mirror them."""
+"""Indexing as NumPy has it: slices stay slices, and everything else becomes one gather."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from numr import messages
 from numr.array import Array, from_node, to_array
 from numr.dtypes import bool_, int64
-from numr.errors import IndexOutOfRangeError, TracedValueError
-from numr.functions.operands import broadcast_shapes, node_of, normalized_axis
+from numr.errors import DTypeError, IndexOutOfRangeError, ShapeError, TracedValueError
+from numr.functions.operands import broadcast_shapes, node_of, normalized_axis, plain
+from numr.ir.dims import Shape
 from numr.ir.node import Node
 from numr.primitives import shape as P
 from numr.primitives.elementwise import add, cast, select
@@ -17,304 +19,376 @@ from numr.primitives.indexing import GATHER
 from numr.primitives.mathematics import lt
 from numr.primitives.source import CONST, IOTA, const, constant_value, size_of
 
+# What stands in a selection's layout for a new axis, and for the axes of the index arrays.
+NEW, PICKED = "new", "picked"
+
 
 class Selection:
-    """A NumPy index expression taken apart.
+    """An index expression taken apart, for an array of a given shape.
 
-    First a slice of every axis (`starts`, `sizes`, `steps`, then flips), then index arrays on the axes
-    in `gathered`, then new axes. `placed` is where the index arrays' shape goes in the result.
+    Applied to an array it is, in this order: a slice of every axis (`starts`, `sizes`, `steps`),
+    reversal of the axes in `flips`, index arrays on the axes that are keys of `arrays`, and the
+    arrangement of the result's axes in `layout`, whose entries are NEW, PICKED or an axis of x.
     """
 
-    def __init__(self, key: Any, shape: tuple[int, ...]) -> None:
-        items = _expand(key, shape)
+    def __init__(self, key: Any, shape: Shape) -> None:
+        items = _items(key, shape)
         self.shape = shape
         self.starts: list[int] = []
         self.sizes: list[int] = []
         self.steps: list[int] = []
         self.flips: list[int] = []
-        self.dropped: list[int] = []  # axes indexed by an integer
-        self.arrays: dict[int, Node] = {}  # axes indexed by an array
-        self.layout: list[Any] = []  # the result's axes: "new", or a source axis, in order
-        self.separated = False
-        axis = 0
-        blocks: list[int] = []
+        self.arrays: dict[int, Node] = {}
+        self.layout: list[Any] = []
+        gathers = any(isinstance(item, Node) for item in items)
+        blocks: list[int] = []  # where index arrays stand among the items
         for position, item in enumerate(items):
+            axis = len(self.starts)
             if item is None:
-                self.layout.append("new")
-                continue
-            n = shape[axis]
-            if isinstance(item, slice):
-                self._slice(item, axis, n)
-            elif isinstance(item, Node):
-                self.starts.append(0)
-                self.sizes.append(n)
-                self.steps.append(1)
-                self.arrays[axis] = wrapped(item, n)
+                self.layout.append(NEW)
+            elif isinstance(item, slice):
+                self._slice(item, axis, shape[axis])
+                self.layout.append(axis)
+            elif gathers:
+                # Beside index arrays an integer is an index array without axes.
+                self._take(0, shape[axis], 1)
+                self.arrays[axis] = _from_front(item, shape[axis])
+                self.layout += [] if blocks else [PICKED]
                 blocks.append(position)
             else:
-                i = int(item)
-                if not -n <= i < n:
-                    raise IndexOutOfRangeError(
-                        f"index {i} is out of range for axis {axis} of length {int(n)} (shape {tuple(map(int, shape))})"
-                    )
-                self.starts.append(i + n if i < 0 else i)
-                self.sizes.append(1)
-                self.steps.append(1)
-                self.dropped.append(axis)
-                if self._has_arrays(items):
-                    # Beside index arrays an integer is an index array of no axes, as NumPy has it.
-                    self.dropped.pop()
-                    self.starts[-1], self.sizes[-1] = 0, n
-                    self.arrays[axis] = const(i + int(n) if i < 0 else i, int64)
-                    blocks.append(position)
-            if not isinstance(item, slice) and axis in self.arrays and len(blocks) == 1:
-                self.layout.append("arrays")
-            elif isinstance(item, slice):
-                self.layout.append(axis)
-            axis += 1
-        if blocks and blocks != list(range(blocks[0], blocks[0] + len(blocks))):
-            self.separated = True
-            self.layout.remove("arrays")
-            self.layout.insert(0, "arrays")
+                self._take(item + shape[axis] if item < 0 else item, 1, 1)
+        if blocks and blocks[-1] - blocks[0] != len(blocks) - 1:
+            # Index arrays with something else between them: their axes come first.
+            self.layout.remove(PICKED)
+            self.layout.insert(0, PICKED)
+        self.lead = broadcast_shapes("indexing", [i.shape for i in self.arrays.values()])
 
-    @staticmethod
-    def _has_arrays(items: list[Any]) -> bool:
-        return any(isinstance(i, Node) for i in items)
+    def _take(self, start: int, size: int, step: int) -> None:
+        self.starts.append(start)
+        self.sizes.append(size)
+        self.steps.append(step)
 
     def _slice(self, item: slice, axis: int, n: int) -> None:
-        bounds = [_as_int(b) for b in (item.start, item.stop, item.step)]
+        bounds = (_bound(b) for b in (item.start, item.stop, item.step))
         start, stop, step = slice(*bounds).indices(int(n))
         count = len(range(start, stop, step))
         if step < 0:
             start, step = start + (count - 1) * step, -step
-            if count:
-                self.flips.append(axis)
-        whole = start == 0 and count == n and step == 1
-        if count == 0:
-            start = 0
-        self.starts.append(start)
-        self.sizes.append(n if whole else count)
-        self.steps.append(step)
+            self.flips += [axis] if count > 1 else []
+        # A slice of everything keeps the identity of the length.
+        whole = count == n and step == 1
+        self._take(start if count else 0, n if whole else count, step if count > 1 else 1)
 
     @property
-    def is_slice(self) -> bool:
-        return not self.arrays
+    def rest(self) -> tuple[int, ...]:
+        """The axes without index arrays."""
+        return tuple(a for a in range(len(self.shape)) if a not in self.arrays)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the slices take everything as it is."""
+        return tuple(self.sizes) == self.shape and not self.flips
 
     def slice(self, x: Node) -> Node:
-        """The basic part: slices and flips, dropped axes still of length 1."""
-        sizes = tuple(self.sizes)
-        if sizes != x.shape or any(s != 1 for s in self.steps):
-            x = P.SLICE(x, starts=tuple(self.starts), sizes=sizes, steps=tuple(self.steps))
+        """The basic part of the selection; axes indexed by an integer still have length 1."""
+        if tuple(self.sizes) != x.shape:
+            starts, sizes, steps = (tuple(v) for v in (self.starts, self.sizes, self.steps))
+            x = P.SLICE(x, starts=starts, sizes=sizes, steps=steps)
         return P.FLIP(x, axes=tuple(self.flips)) if self.flips else x
+
+    def indices(self) -> list[Node]:
+        """The index arrays, of one shape."""
+        return [P.broadcast_to(i, self.lead) for i in self.arrays.values()]
 
     def gather(self, x: Node) -> Node:
         """The whole selection of x."""
         x = self.slice(x)
-        if not self.arrays:
-            shape = tuple(1 if a == "new" else x.shape[a] for a in self.layout)
-            return P.reshape(x, shape)
-        axes = list(self.arrays)
-        rest = [a for a in range(x.rank) if a not in self.arrays]
-        lead = broadcast_shapes("indexing", [i.shape for i in self.arrays.values()])
-        indices = [P.broadcast_to(i, lead) for i in self.arrays.values()]
-        out = GATHER(P.permute(x, (*axes, *rest)), *indices)
-        # Now (lead..., rest...): drop integer axes, put the lead where NumPy puts it, add new axes.
-        kept = [a for a in rest if a not in self.dropped]
-        position = {a: len(lead) + k for k, a in enumerate(kept)}
+        if self.arrays:
+            x = GATHER(P.permute(x, (*self.arrays, *self.rest)), *self.indices())
+        return self.arrange(x)
+
+    def arrange(self, x: Node) -> Node:
+        """From axes (lead .., rest ..), which gather gives, to those of the result."""
+        order, shape = self._arrangement(x)
+        kept = P.reshape(x, tuple(x.shape[i] for i in sorted(order)))
+        ranks = {axis: k for k, axis in enumerate(sorted(order))}
+        return P.reshape(P.permute(kept, [ranks[i] for i in order]), shape)
+
+    def disarrange(self, x: Node, like: Shape) -> Node:
+        """From the axes of the result back to (lead .., rest ..), whose shape is given."""
+        order, _ = self._arrangement_of(like)
+        kept = P.reshape(x, tuple(like[i] for i in order))
+        return P.reshape(P.permute(kept, P.inverse_order(_ranks(order))), like)
+
+    def _arrangement(self, x: Node) -> tuple[list[int], Shape]:
+        return self._arrangement_of(x.shape)
+
+    def _arrangement_of(self, shape: Shape) -> tuple[list[int], Shape]:
+        """Which axes of (lead .., rest ..) make the result's, in order, and the result's shape."""
+        lead = len(self.lead) if self.arrays else 0
+        place = {axis: lead + k for k, axis in enumerate(self.rest)}
         order: list[int] = []
-        full: list[int] = []
-        for a in self.layout:
-            if a == "new":
-                full.append(1)
-            elif a == "arrays":
-                order += range(len(lead))
-                full += lead
-            else:
-                order.append(position[a])
-                full.append(x.shape[a])
-        squeezed = P.reshape(out, (*lead, *(x.shape[a] for a in kept)))
-        return P.reshape(P.permute(squeezed, order), tuple(full))
+        result: list[int] = []
+        for entry in self.layout:
+            if entry is NEW:
+                result.append(1)
+                continue
+            axes = list(range(lead)) if entry is PICKED else [place[entry]]
+            order += axes
+            result += [shape[a] for a in axes]
+        return order, tuple(result)
 
 
-def _as_int(value: Any) -> Any:
+def _ranks(order: list[int]) -> list[int]:
+    ranks = {axis: k for k, axis in enumerate(sorted(order))}
+    return [ranks[i] for i in order]
+
+
+def _bound(value: Any) -> Any:
+    """A bound of a slice, which decides a shape and must be known."""
     if value is None or isinstance(value, int):
         return value
-    if (
-        isinstance(value, Array)
-        and value.node.trace is not None
-        and value.node.trace.blocker() is not None
-    ):
-        raise TracedValueError(
-            "a slice bound must be known while the function is traced, but it is a traced value; use nr.take with "
-            "start + nr.arange(length), or mark the argument static"
-        )
+    if isinstance(value, Array):
+        trace = value.node.trace
+        if trace is not None and trace.blocker() is not None:
+            raise TracedValueError(
+                "the bounds of a slice decide a shape, and this one is a traced value\n"
+                "  use nr.take(x, start + nr.arange(length)) for a window that moves, nr.where with "
+                "nr.arange for one that grows, or static_argnums for a bound that is an argument"
+            )
     return value.__index__()
 
 
-def _expand(key: Any, shape: tuple[int, ...]) -> list[Any]:
-    """The index as a list: Ellipsis replaced, arrays as nodes, boolean masks as positions."""
-    items = list(key) if isinstance(key, tuple) else [key]
-    found: list[Any] = []
-    used = 0
-    for item in items:
-        if item is None or item is Ellipsis or isinstance(item, slice):
-            found.append(item)
-            used += isinstance(item, slice)
-            continue
-        if isinstance(item, (int, np.integer)) and not isinstance(item, (bool, np.bool_)):
-            found.append(item)
-            used += 1
-            continue
-        if isinstance(item, (float, str, complex)):
-            raise TypeError(
-                f"an index is an integer, slice, None, ... or array of integers or booleans, not {item!r}"
-            )
-        array = (
-            to_array(np.asarray(item))
-            if isinstance(item, (list, bool, np.bool_))
-            else to_array(item)
-        )
-        if array.dtype is bool_:
-            positions = mask_positions(array, shape, used)
-            found.extend(p.node for p in positions)
-            used += len(positions)
-            continue
-        if array.dtype.kind not in "iu":
-            if array.size:
-                raise TypeError(f"an index array holds integers or booleans, not {array.dtype}")
-            array = to_array(np.zeros(array.shape, np.int64))
-        _check_constant(array, shape, used)
-        if array.ndim == 0 and array._value is not None and array._node is None:
-            found.append(int(array._value))
-        else:
-            found.append(array.node)
-        used += 1
+def _from_front(item: Any, n: int) -> Node:
+    """An index as int64 counted from the front."""
+    if isinstance(item, Node):
+        return wrapped(item, n)
+    return add(size_of(n, int64), const(item, int64)) if item < 0 else const(item, int64)
+
+
+def wrapped(index: Node, n: int) -> Node:
+    """An index array as int64, with negative indices counted from the end of an axis of length n."""
+    unsigned = index.dtype.kind == "u"
+    index = cast(index, int64)
+    if unsigned:
+        return index
+    return select(lt(index, const(0, int64)), add(index, size_of(n, int64)), index)
+
+
+def _items(key: Any, shape: Shape) -> list[Any]:
+    """The index as one item for each axis of x (an int, a slice or a node) and None for new axes."""
+    parts = [_converted(item) for item in (key if isinstance(key, tuple) else (key,))]
+    used = sum(_width(part) for part in parts)
     if used > len(shape):
         raise IndexOutOfRangeError(
-            f"{used} indices for an array with {len(shape)} axes (shape {tuple(map(int, shape))})"
+            f"{used} indices for an array with {len(shape)} axes, of shape {plain(shape)}"
         )
-    rest = [slice(None)] * (len(shape) - used)
-    if any(f is Ellipsis for f in found):
-        if sum(f is Ellipsis for f in found) > 1:
-            raise IndexOutOfRangeError("an index may hold one '...'")
-        at = next(k for k, f in enumerate(found) if f is Ellipsis)
-        return found[:at] + rest + found[at + 1 :]
-    return found + rest
+    dots = [k for k, part in enumerate(parts) if part is Ellipsis]
+    if len(dots) > 1:
+        raise IndexOutOfRangeError("an index has room for one '...'")
+    at = dots[0] if dots else len(parts)
+    parts[at : at + len(dots)] = [slice(None)] * (len(shape) - used)
+    items: list[Any] = []
+    axis = 0
+    for part in parts:
+        if isinstance(part, Array):
+            items += (
+                [p.node for p in mask_positions(part, shape, axis)]
+                if _is_mask(part)
+                else [_checked(part, shape, axis)]
+            )
+        elif isinstance(part, int):
+            _check(part, part, shape, axis)
+            items.append(part)
+        else:
+            items.append(part)
+        axis += _width(part)
+    return items
 
 
-def mask_positions(mask: Array, shape: tuple[int, ...], axis: int) -> list[Array]:
-    """Where a boolean mask holds. Its values decide a shape, so they must be known."""
+def _is_mask(part: Any) -> bool:
+    return isinstance(part, Array) and part.dtype is bool_
+
+
+def _width(part: Any) -> int:
+    """How many axes of x an item of an index takes."""
+    if part is None or part is Ellipsis:
+        return 0
+    return part.ndim if _is_mask(part) else 1
+
+
+def _converted(item: Any) -> Any:
+    """An item of an index: None, Ellipsis and slices as they are, integers as int, else an Array."""
+    if item is None or item is Ellipsis or isinstance(item, slice):
+        return item
+    if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
+        return int(item)
+    if isinstance(item, (bool, np.bool_, float, complex, str, np.inexact)):
+        raise DTypeError(
+            f"an index is an integer, a slice, None, ... or an array of integers or booleans; "
+            f"this is {item!r}"
+        )
+    array = to_array(item)
+    if array.dtype is bool_:
+        return array
+    if array.dtype.kind not in "iu":
+        if array.size:
+            raise DTypeError(f"an index array holds integers or booleans, not {array.dtype}")
+        return to_array(np.zeros(array.shape, np.int64))  # an empty list says nothing of its dtype
+    if array.ndim == 0 and array._value is not None and array._node is None:
+        return int(array._value)
+    return array
+
+
+def _check(low: int, high: int, shape: Shape, axis: int) -> None:
+    n = int(shape[axis])
+    if low < -n or high >= n:
+        raise messages.index_out_of_range(low if low < -n else high, axis, plain(shape))
+
+
+def _checked(array: Array, shape: Shape, axis: int) -> Node:
+    """The node of an index array. Indices known in Python are checked; others clamp at run time."""
+    value, node = array._value, array.node
+    if value is None and node.prim is CONST:
+        value = np.asarray(constant_value(node.params["value"], node.dtype))
+    if value is not None and value.size:
+        _check(int(value.min()), int(value.max()), shape, axis)
+    return node
+
+
+def mask_positions(mask: Array, shape: Shape, axis: int) -> list[Array]:
+    """Where a boolean mask holds, by axis. Its values decide a shape, so they must be known."""
     node = mask.node
-    own = tuple(map(int, node.shape))
-    if own != tuple(map(int, shape[axis : axis + len(own)])):
-        raise IndexOutOfRangeError(
-            f"a boolean mask of shape {own} does not fit the axes {tuple(map(int, shape[axis:]))} it indexes"
+    own = plain(node.shape)
+    if not own:
+        raise DTypeError("a mask needs an axis; to choose by one boolean, use nr.where")
+    covered = plain(shape[axis : axis + len(own)])
+    if own != covered:
+        raise messages.shape_mismatch(
+            "indexing by a mask",
+            ("the mask", "what it covers"),
+            (own, covered),
+            hint="a mask has the shape of the axes it stands for",
         )
     if node.trace is not None and node.trace.blocker() is not None:
         raise TracedValueError(
-            "x[mask] has a shape that depends on the mask's values, which are not known while the function is traced; "
-            "use nr.where(mask, x, fill) to keep the shape, or x.at[mask].set(v) to assign"
+            "x[mask] has a shape that depends on the mask's values, which are not known while the "
+            "function is traced\n"
+            "  use nr.where(mask, x, fill) to keep the shape, x.at[mask].set(v) to assign, or sums "
+            "of nr.where(mask, x, 0) to reduce"
         )
     return [to_array(p) for p in np.nonzero(np.asarray(mask))]
 
 
-def _check_constant(array: Array, shape: tuple[int, ...], axis: int) -> None:
-    """Indices known in Python are checked now; others clamp when they run."""
-    value = array._value
-    if value is None and array._node is not None and array._node.prim is CONST:
-        value = np.asarray(constant_value(array._node.params["value"], array.dtype))
-    if value is None or axis >= len(shape) or value.size == 0:
-        return
-    n = int(shape[axis])
-    low, high = int(value.min()), int(value.max())
-    if low < -n or high >= n:
-        bad = low if low < -n else high
-        raise IndexOutOfRangeError(
-            f"index {bad} is out of range for axis {axis} of length {n} (shape {tuple(map(int, shape))})"
-        )
-
-
-def wrapped(index: Node, n: int) -> Node:
-    """Index arrays as int64 with negative ones counted from the end."""
-    if index.dtype.kind == "u":
-        return cast(index, int64)
-    index = cast(index, int64)
-    return select(lt(index, const(0, int64)), add(index, size_of(n, int64)), index)
-
-
 def getitem(x: Array, key: Any) -> Array:
-    """x[key], as NumPy has it. Dynamic indices outside their axis move to its nearest end."""
+    """x[key]. Computed indices outside their axis move to its nearest end."""
     node = x.node
     return from_node(Selection(key, node.shape).gather(node))
 
 
-def gather_leading(x: Node, indices: tuple[Node, ...]) -> Node:
-    return GATHER(x, *indices)
+def take(x: Any, indices: Any, /, axis: int | None = None) -> Array:
+    """Elements picked along an axis by an array of indices.
 
+    Negative indices count from the end. Indices known in Python are checked; computed ones that are
+    outside the axis move to its nearest end, so that no memory outside the array is ever read.
 
-def take(x: Any, indices: Any, /, *, axis: int | None = None) -> Array:
-    """Elements picked along an axis by an array of indices (of the flattened array without one).
+    Args:
+        x: array.
+        indices: array of integers, of any shape.
+        axis: axis to pick along; None to pick among all elements in row-major order.
 
-    Indices known in Python are checked; computed ones outside the axis move to its nearest end.
+    Returns:
+        Array of x's shape with that of `indices` in place of the axis.
 
     Raises:
+        AxisError: for an axis that x does not have.
+        DTypeError: for indices that are not integers.
         IndexOutOfRangeError: for a known index outside the axis.
 
     Examples:
         >>> import numr as nr
-        >>> nr.take(nr.asarray([10, 20, 30]), nr.asarray([2, 0])).tolist()
-        [30, 10]
+        >>> nr.take(nr.asarray([10, 20, 30]), nr.asarray([2, 0]))
+        numr.Array([30, 10])
     """
     from numr.functions.manipulation import ravel
 
-    node = node_of(x)
-    if axis is None and node.rank != 1:
-        node = ravel(x).node
-    place = 0 if axis is None else normalized_axis("take", axis, node.rank)
-    whole = (slice(None),) * place
-    picked = indices if isinstance(indices, (int, np.integer)) else to_array(indices)
-    return getitem(from_node(node), (*whole, picked))
+    array = to_array(x) if axis is not None else ravel(x)
+    place = 0 if axis is None else normalized_axis("take", axis, array.ndim)
+    picked = to_array(indices)
+    if picked.dtype is bool_:
+        raise DTypeError("take: indices are integers, not booleans; x[mask] selects by a mask")
+    return getitem(array, (*(slice(None),) * place, picked))
 
 
-def take_along_axis(x: Any, indices: Any, /, *, axis: int = -1) -> Array:
-    """Elements picked line by line: out[.., i, ..] = x[.., indices[.., i, ..], ..].
+def take_along_axis(x: Any, indices: Any, /, axis: int = -1) -> Array:
+    """Elements picked line by line: out[.., k, ..] = x[.., indices[.., k, ..], ..].
+
+    Negative indices count from the end; those outside the axis move to its nearest end.
+
+    Args:
+        x: array.
+        indices: array of integers with as many axes as x, whose other axes broadcast with x's. What
+            `argsort` returns is one.
+        axis: axis to pick along.
+
+    Returns:
+        Array of the shape of `indices`, broadcast.
+
+    Raises:
+        AxisError: for an axis that x does not have.
+        ShapeError: if the numbers of axes differ, or the shapes do not broadcast.
 
     Examples:
         >>> import numr as nr
-        >>> nr.take_along_axis(nr.asarray([[1, 2], [3, 4]]), nr.asarray([[1], [0]]), axis=1).tolist()
-        [[2], [3]]
+        >>> nr.take_along_axis(nr.asarray([[1, 2], [3, 4]]), nr.asarray([[1], [0]]), axis=1)
+        numr.Array([[2],
+               [3]])
     """
     node, index = node_of(x), node_of(indices)
+    if index.dtype.kind not in "iu":
+        raise DTypeError(f"take_along_axis: indices are integers, not {index.dtype}")
     if node.rank != index.rank:
-        raise IndexOutOfRangeError(
-            f"take_along_axis: arrays with {node.rank} and {index.rank} axes"
-        )
+        shapes = (plain(node.shape), plain(index.shape))
+        hint = "they need as many axes"
+        raise messages.shape_mismatch("take_along_axis", ("x", "indices"), shapes, hint=hint)
     place = normalized_axis("take_along_axis", axis, node.rank)
-    shape = tuple(
-        index.shape[i]
-        if i == place
-        else broadcast_shapes("take_along_axis", [(node.shape[i],), (index.shape[i],)])[0]
-        for i in range(node.rank)
-    )
+    others = (tuple(1 if i == place else n for i, n in enumerate(v.shape)) for v in (node, index))
+    common = broadcast_shapes("take_along_axis", list(others), ("x", "indices"))
+    shape = tuple(index.shape[i] if i == place else n for i, n in enumerate(common))
+    full = tuple(node.shape[i] if i == place else n for i, n in enumerate(common))
     index = wrapped(P.broadcast_to(index, shape), node.shape[place])
-    source = P.broadcast_to(
-        node, tuple(node.shape[i] if i == place else n for i, n in enumerate(shape))
-    )
     places = (index if k == place else IOTA(shape=shape, axis=k) for k in range(node.rank))
-    return from_node(GATHER(source, *places))
+    return from_node(GATHER(P.broadcast_to(node, full), *places))
 
 
 def gather(x: Any, indices: Any, /) -> Array:
-    """x[i0[b], i1[b], ..] for index vectors along the last axis of `indices` (gather_nd).
+    """x[i, j, ..] for index vectors (i, j, ..) along the last axis of `indices`.
+
+    Args:
+        x: array with at least k axes.
+        indices: array of integers, of shape (..., k).
+
+    Returns:
+        Array of the shape of `indices` without its last axis, followed by the axes of x that are
+        not indexed.
+
+    Raises:
+        IndexOutOfRangeError: for a known index outside its axis, or more indices than axes.
+        ShapeError: for indices without an axis.
 
     Examples:
         >>> import numr as nr
-        >>> nr.gather(nr.asarray([[1, 2], [3, 4]]), nr.asarray([[0, 1], [1, 0]])).tolist()
-        [2, 3]
+        >>> nr.gather(nr.asarray([[1, 2], [3, 4]]), nr.asarray([[0, 1], [1, 0]]))
+        numr.Array([2, 3])
     """
     index = to_array(indices)
-    parts = tuple(index[..., k] for k in range(int(index.shape[-1])))
-    return getitem(to_array(x), parts)
+    if index.ndim == 0:
+        raise ShapeError("gather: indices need a last axis, which holds the index vectors")
+    if index._value is not None and index._node is None:
+        parts = [to_array(index._value[..., k]) for k in range(index.shape[-1])]
+    else:
+        parts = [index[..., k] for k in range(index.shape[-1])]
+    return getitem(to_array(x), tuple(parts)) if parts else to_array(x)
 
 
 __all__ = ["gather", "take", "take_along_axis"]

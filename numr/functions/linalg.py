@@ -1,473 +1,431 @@
-"""Linear algebra: products, einsum, and dense factorisations on the last two axes."""
+"""Dense linear algebra on the last two axes: factorisations, equations, determinants, norms."""
 
 from __future__ import annotations
 
-from collections import namedtuple
-from typing import Any
+from typing import Any, NamedTuple
 
-import numpy as np
-
+from numr import messages
 from numr.array import Array, from_node
-from numr.errors import ShapeError
-from numr.functions.elementwise import default_float
-from numr.functions.operands import broadcast_shapes, node_of, normalized_axis, promoted
+from numr.dtypes import real_part_dtype
+from numr.errors import ShapeError, UnsupportedError
+from numr.functions import arithmetic as A
+from numr.functions.declare import INEXACT, NUMBERS
+from numr.functions.diagonals import diagonal
+from numr.functions.joining import stack
+from numr.functions.operands import (
+    broadcast_shapes,
+    default_float,
+    floating,
+    node_of,
+    normalized_axes,
+    normalized_axis,
+    plain,
+    promoted,
+)
+from numr.functions.products import matmul
+from numr.functions.reductions import Axes, count_nonzero, kept, max, min, sum
+from numr.functions.statistics import square_of
 from numr.ir.node import Node
 from numr.primitives import linalg as L
 from numr.primitives import shape as P
-from numr.primitives.contraction import matmul as matmul_prim
-from numr.primitives.elementwise import cast, mul
-from numr.primitives.mathematics import imag, make_complex, real
+from numr.primitives.elementwise import cast
+from numr.primitives.mathematics import eq, sqrt
 from numr.primitives.reduction import reduce_sum
-
-SlogdetResult = namedtuple("SlogdetResult", ["sign", "logabsdet"])
-
-
-def _shape(x: Node) -> tuple[int, ...]:
-    return tuple(map(int, x.shape))
+from numr.primitives.source import IOTA
 
 
-def matmul(x1: Any, x2: Any, /) -> Array:
-    """The matrix product over the last two axes; leading axes broadcast, vectors are rows or columns.
+class SlogdetResult(NamedTuple):
+    """What `slogdet` returns."""
 
-    Raises:
-        ShapeError: if the inner lengths differ, or for a scalar.
+    sign: Array
+    logabsdet: Array
 
-    Examples:
-        >>> import numr as nr
-        >>> nr.matmul(nr.asarray([[1.0, 2.0]]), nr.asarray([3.0, 4.0])).tolist()
-        [11.0]
-    """
-    (a, b), _ = promoted("matmul", (x1, x2), "iufc")
-    if a.rank == 0 or b.rank == 0:
-        raise ShapeError(f"matmul takes no scalars: shapes {_shape(a)} and {_shape(b)}; use *")
-    inner = (a.shape[-1], b.shape[-2] if b.rank > 1 else b.shape[0])
-    if inner[0] != inner[1]:
+
+def _square(name: str, x: Any) -> Node:
+    """A floating array of square matrices."""
+    (node,), _ = promoted(name, (x,), INEXACT, default_float())
+    if node.rank < 2 or node.shape[-1] != node.shape[-2]:
         raise ShapeError(
-            f"matmul: the last axis of shape {_shape(a)} and the {'second to last' if b.rank > 1 else 'only'} axis of "
-            f"shape {_shape(b)} differ: {int(inner[0])} and {int(inner[1])}"
+            f"{name}: x has shape {plain(node.shape)}: this is no square matrix\n"
+            "  the last two axes must be equally long"
         )
-    vector_a, vector_b = a.rank == 1, b.rank == 1
-    if vector_a:
-        a = P.insert_axes(a, (0,))
-    if vector_b:
-        b = P.insert_axes(b, (1,))
-    out = _batched(a, b)
-    drop = [out.rank - 2] * vector_a + [out.rank - 1] * vector_b
-    return from_node(P.reshape(out, tuple(n for i, n in enumerate(out.shape) if i not in drop)))
-
-
-def _batched(a: Node, b: Node) -> Node:
-    if b.rank == 2 and a.rank > 2:
-        # One right operand: fold the leading axes into the rows of one large product.
-        rows = 1
-        for n in a.shape[:-1]:
-            rows *= n
-        out = matmul_prim(P.reshape(a, (rows, a.shape[-1])), b)
-        return P.reshape(out, (*a.shape[:-1], b.shape[-1]))
-    lead = broadcast_shapes("matmul", [a.shape[:-2], b.shape[:-2]])
-    a = P.broadcast_to(a, (*lead, *a.shape[-2:]))
-    b = P.broadcast_to(b, (*lead, *b.shape[-2:]))
-    return matmul_prim(a, b)
-
-
-def dot(x1: Any, x2: Any, /) -> Array:
-    """The matrix product, with scalars allowed (NumPy's name).
-
-    Examples:
-        >>> import numr as nr
-        >>> nr.dot(nr.asarray([1.0, 2.0]), nr.asarray([3.0, 4.0])).item()
-        11.0
-    """
-    a, b = node_of(x1), node_of(x2)
-    if a.rank == 0 or b.rank == 0:
-        return from_node(a) * from_node(b)  # type: ignore[operator]
-    return matmul(x1, x2)
-
-
-def vecdot(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
-    """The sum of conj(x1) * x2 over an axis.
-
-    Examples:
-        >>> import numr as nr
-        >>> nr.vecdot(nr.asarray([1.0, 2.0]), nr.asarray([3.0, 4.0])).item()
-        11.0
-    """
-    (a, b), _ = promoted("vecdot", (x1, x2), "iufc")
-    if a.shape[axis] != b.shape[axis]:
-        raise ShapeError(
-            f"vecdot: axis {axis} has lengths {int(a.shape[axis])} and {int(b.shape[axis])}"
-        )
-    from numr.functions.manipulation import broadcast_arrays
-
-    a, b = (x.node for x in broadcast_arrays(from_node(a), from_node(b)))
-    return from_node(reduce_sum(mul(_conj(a), b), axes=(axis % a.rank,)))
-
-
-def _conj(x: Node) -> Node:
-    from numr.primitives.elementwise import neg
-
-    return make_complex(real(x), neg(imag(x))) if x.dtype.kind == "c" else x
-
-
-def outer(x1: Any, x2: Any, /) -> Array:
-    """All products of an element of one vector with one of another.
-
-    Examples:
-        >>> import numr as nr
-        >>> nr.outer(nr.asarray([1, 2]), nr.asarray([3, 4])).tolist()
-        [[3, 4], [6, 8]]
-    """
-    from numr.functions.manipulation import ravel
-
-    (a, b), _ = promoted("outer", (ravel(x1), ravel(x2)), "iufc")
-    shape = (a.shape[0], b.shape[0])
-    return from_node(
-        mul(P.BROADCAST(a, shape=shape, axes=(0,)), P.BROADCAST(b, shape=shape, axes=(1,)))
-    )
-
-
-def tensordot(x1: Any, x2: Any, /, *, axes: Any = 2) -> Array:
-    """The sum of products over pairs of axes: the last of x1 with the first of x2, or those given.
-
-    Examples:
-        >>> import numr as nr
-        >>> nr.tensordot(nr.ones((2, 3)), nr.ones((3, 4)), axes=1).tolist()
-        [[3.0, 3.0, 3.0, 3.0], [3.0, 3.0, 3.0, 3.0]]
-    """
-    (a, b), _ = promoted("tensordot", (x1, x2), "iufc")
-    if isinstance(axes, int):
-        left, right = list(range(a.rank - axes, a.rank)), list(range(axes))
-    else:
-        left, right = ([k] if isinstance(k, int) else list(k) for k in axes)
-        left = [normalized_axis("tensordot", k, a.rank) for k in left]
-        right = [normalized_axis("tensordot", k, b.rank) for k in right]
-    if [int(a.shape[i]) for i in left] != [int(b.shape[j]) for j in right]:
-        raise ShapeError(
-            f"tensordot: axes {axes} of shapes {_shape(a)} and {_shape(b)} differ in length"
-        )
-    letters = iter("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
-    first = [next(letters) for _ in range(a.rank)]
-    second = [first[left[right.index(j)]] if j in right else next(letters) for j in range(b.rank)]
-    kept = [c for i, c in enumerate(first) if i not in left] + [
-        c for j, c in enumerate(second) if j not in right
-    ]
-    return from_node(_pair(a, "".join(first), b, "".join(second), "".join(kept)))
-
-
-def einsum(subscripts: str, /, *operands: Any) -> Array:
-    """Sums of products by Einstein's convention, e.g. `einsum("ij,jk->ik", a, b)`; `...` broadcasts.
-
-    Products are taken two at a time in the order NumPy's path optimiser finds cheapest.
-
-    Raises:
-        ValueError: for subscripts that do not fit the operands.
-
-    Examples:
-        >>> import numr as nr
-        >>> nr.einsum("ij,j->i", nr.ones((2, 3)), nr.ones(3)).tolist()
-        [3.0, 3.0]
-    """
-    nodes, _ = promoted("einsum", operands, "iufc")
-    terms, result = _parse(subscripts, nodes)
-    terms_nodes = [_diagonalised(n, t) for n, t in zip(nodes, terms, strict=True)]
-    parts = [(n, t) for n, t in terms_nodes]
-    for n, t in parts:
-        for c, length in zip(t, n.shape, strict=True):
-            for m, u in parts:
-                if c in u and m.shape[u.index(c)] not in (length, 1) and length != 1:
-                    raise ShapeError(
-                        f"einsum: index {c!r} has lengths {int(length)} and {int(m.shape[u.index(c)])}"
-                    )
-    if len(parts) > 2:
-        shapes = [np.broadcast_to(np.empty((), np.int8), _shape(n)) for n, _ in parts]
-        spec = ",".join(t for _, t in parts) + "->" + result
-        path = np.einsum_path(spec, *shapes, optimize="greedy")[0][1:]
-    else:
-        path = [tuple(range(len(parts)))]
-    for step in path:
-        chosen = [parts[i] for i in sorted(step)]
-        parts = [p for i, p in enumerate(parts) if i not in step]
-        while len(chosen) > 1:
-            (a, ta), (b, tb) = chosen.pop(0), chosen.pop(0)
-            others = "".join(t for _, t in parts + chosen) + result
-            out = "".join(dict.fromkeys(c for c in ta + tb if c in others))
-            chosen.insert(0, (_pair(a, ta, b, tb, out), out))
-        parts.append(chosen[0])
-    ((node, term),) = parts
-    gone = tuple(i for i, c in enumerate(term) if c not in result)
-    node, term = reduce_sum(node, axes=gone), "".join(c for c in term if c in result)
-    return from_node(P.permute(node, [term.index(c) for c in result]))
-
-
-def _parse(subscripts: str, nodes: list[Node]) -> tuple[list[str], str]:
-    text = subscripts.replace(" ", "")
-    left, arrow, right = text.partition("->")
-    terms = left.split(",")
-    if len(terms) != len(nodes):
-        raise ValueError(
-            f"einsum: {subscripts!r} names {len(terms)} operands, but {len(nodes)} were given"
-        )
-    spare = [c for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" if c not in text]
-    widest = 0
-    for t, n in zip(terms, nodes, strict=True):
-        named = len(t.replace("...", ""))
-        if "..." in t:
-            widest = max(widest, n.rank - named)
-        if (n.rank < named) if "..." in t else (n.rank != named):
-            raise ValueError(f"einsum: {t!r} does not fit an operand of shape {_shape(n)}")
-    dots = "".join(spare[:widest])
-    filled = []
-    for t, n in zip(terms, nodes, strict=True):
-        width = n.rank - len(t.replace("...", ""))
-        filled.append(t.replace("...", dots[len(dots) - width :]) if "..." in t else t)
-    if arrow:
-        result = right.replace("...", dots)
-    else:
-        joined = "".join(filled)
-        result = dots + "".join(
-            sorted(c for c in set(joined) if joined.count(c) == 1 and c not in dots)
-        )
-    for c in result:
-        if not any(c in t for t in filled):
-            raise ValueError(f"einsum: output index {c!r} appears in no operand of {subscripts!r}")
-    return filled, result
-
-
-def _diagonalised(node: Node, term: str) -> tuple[Node, str]:
-    """Repeated indices of one operand become its diagonal."""
-    from numr.functions.manipulation import diagonal
-
-    for c in dict.fromkeys(term):
-        while term.count(c) > 1:
-            i = term.index(c)
-            j = term.index(c, i + 1)
-            node = diagonal(from_node(node), axis1=i, axis2=j).node
-            term = "".join(t for k, t in enumerate(term) if k not in (i, j)) + c
-    return node, term
-
-
-def _pair(a: Node, ta: str, b: Node, tb: str, out: str) -> Node:
-    """One product of two operands: batch axes, then rows, columns and the summed axes of a matmul."""
-    a, ta = _summed(a, ta, tb + out)
-    b, tb = _summed(b, tb, ta + out)
-    batch = [c for c in ta if c in tb and c in out]
-    inner = [c for c in ta if c in tb and c not in out]
-    rows = [c for c in ta if c not in tb]
-    columns = [c for c in tb if c not in ta]
-    lengths = {c: n for t, x in ((tb, b), (ta, a)) for c, n in zip(t, x.shape, strict=True)}
-    for c in batch + inner:
-        lengths[c] = broadcast_shapes("einsum", [(a.shape[ta.index(c)],), (b.shape[tb.index(c)],)])[
-            0
-        ]
-    if not inner:
-        order = [*batch, *rows, *columns]
-        shape = tuple(lengths[c] for c in order)
-
-        def spread(x: Node, t: str) -> Node:
-            return (
-                P.BROADCAST(x, shape=shape, axes=tuple(order.index(c) for c in t))
-                if x.shape != shape or list(t) != order
-                else x
-            )
-
-        product = mul(spread(a, ta), spread(b, tb))
-    else:
-
-        def folded(x: Node, t: str, *groups: list[str]) -> Node:
-            names = [c for g in groups for c in g]
-            x = P.permute(x, [t.index(c) for c in names])
-            full = tuple(lengths[c] for c in names)
-            x = P.broadcast_to(x, full) if x.shape != full else x
-            shape = [lengths[c] for c in groups[0]]
-            for g in groups[1:]:
-                n: int = lengths[g[0]] if len(g) == 1 else 1
-                if len(g) != 1:
-                    for c in g:
-                        n *= lengths[c]
-                shape.append(n)
-            return P.reshape(x, tuple(shape))
-
-        left, right = folded(a, ta, batch, rows, inner), folded(b, tb, batch, inner, columns)
-        order = [*batch, *rows, *columns]
-        product = P.reshape(matmul_prim(left, right), tuple(lengths[c] for c in order))
-    return P.permute(product, [order.index(c) for c in out])
-
-
-def _summed(x: Node, term: str, others: str) -> tuple[Node, str]:
-    """Sum out what only this operand has."""
-    gone = tuple(i for i, c in enumerate(term) if c not in others)
-    return reduce_sum(x, axes=gone), "".join(c for i, c in enumerate(term) if i not in gone)
-
-
-def _floating(*xs: Any) -> list[Node]:
-    return promoted("linalg", xs, "fc", default_float())[0]
+    return node
 
 
 def cholesky(x: Any, /, *, upper: bool = False) -> Array:
-    """The triangular factor L with L L^H = x of symmetric (Hermitian) positive definite matrices.
+    """The triangular factor of positive definite matrices: L with L @ conj(L.mT) = x.
+
+    Args:
+        x: array of shape (..., n, n), symmetric (Hermitian if complex). The mean of x and its
+            conjugate transpose is what is factorised.
+        upper: return conj(L.mT) instead.
 
     Returns:
-        array of x's shape; NaN where x is not positive definite.
+        Array of x's shape; NaN in place of matrices that are not positive definite.
+
+    Raises:
+        ShapeError: if the last two axes differ in length.
 
     Examples:
         >>> import numr as nr
-        >>> nr.cholesky(nr.asarray([[4.0, 0.0], [0.0, 9.0]])).tolist()
-        [[2.0, 0.0], [0.0, 3.0]]
+        >>> nr.cholesky(nr.asarray([[4.0, 2.0], [2.0, 10.0]]))
+        numr.Array([[2., 0.],
+               [1., 3.]])
     """
-    (a,) = _floating(x)
-    out = L.cholesky(a)
+    out = L.cholesky(_square("cholesky", x))
     return from_node(L.conj_transpose(out) if upper else out)
 
 
-def _right_hand_side(a: Node, b: Node) -> tuple[Node, Node, bool]:
-    """Matrix and right-hand side with equal leading axes, and whether b was a vector."""
+def _equations(name: str, x1: Any, x2: Any) -> tuple[Node, Node, bool]:
+    """Matrix and right-hand side with equal leading axes, and whether the latter was a vector."""
+    (a, b), _ = promoted(name, (x1, x2), INEXACT, default_float())
+    shapes = (plain(a.shape), plain(b.shape))
     vector = b.rank == 1
+    if (
+        a.rank < 2
+        or a.shape[-1] != a.shape[-2]
+        or b.rank < 1
+        or b.shape[-1 - (not vector)] != a.shape[-1]
+    ):
+        hint = "x1 is square, (..., n, n), and x2 has its length, (n,) or (..., n, k)"
+        raise messages.shape_mismatch(name, ("x1", "x2"), shapes, hint=hint)
     if vector:
         b = P.insert_axes(b, (1,))
-    if a.rank < 2 or b.rank < 2 or a.shape[-1] != b.shape[-2]:
-        raise ShapeError(
-            f"a matrix of shape {_shape(a)} and a right-hand side of shape {_shape(b)} do not fit together"
-        )
-    lead = broadcast_shapes("solve", [a.shape[:-2], b.shape[:-2]])
-    return (
-        P.broadcast_to(a, (*lead, *a.shape[-2:])),
-        P.broadcast_to(b, (*lead, *b.shape[-2:])),
-        vector,
-    )
+    lead = broadcast_shapes(name, [a.shape[:-2], b.shape[:-2]])
+    a = P.broadcast_to(a, (*lead, *a.shape[-2:]))
+    return a, P.broadcast_to(b, (*lead, *b.shape[-2:])), vector
+
+
+def _solution(out: Node, vector: bool) -> Array:
+    return from_node(P.reshape(out, out.shape[:-1]) if vector else out)
 
 
 def solve(x1: Any, x2: Any, /) -> Array:
-    """X with x1 X = x2, by LU with partial pivoting. NaN where x1 is singular.
+    """The solution X of x1 @ X = x2, by LU factorisation with partial pivoting.
 
     Args:
-        x1: square matrices (..., n, n).
-        x2: a vector (n,) or matrices (..., n, k).
+        x1: array of shape (..., n, n).
+        x2: array of shape (..., n, k), or a vector (n,). Leading axes broadcast.
+
+    Returns:
+        Array of shape (..., n, k), or (..., n) for a vector; NaN or inf where x1 is singular.
+
+    Raises:
+        ShapeError: for shapes that do not fit.
 
     Examples:
         >>> import numr as nr
-        >>> nr.solve(nr.asarray([[2.0, 0.0], [0.0, 4.0]]), nr.asarray([2.0, 4.0])).tolist()
-        [1.0, 1.0]
+        >>> nr.solve(nr.asarray([[2.0, 0.0], [0.0, 4.0]]), nr.asarray([2.0, 4.0]))
+        numr.Array([1., 1.])
     """
-    a, b, vector = _right_hand_side(*_floating(x1, x2))
-    out = L.solve(a, b, transposed=False)
-    return from_node(P.reshape(out, out.shape[:-1]) if vector else out)
+    a, b, vector = _equations("solve", x1, x2)
+    return _solution(L.solve(a, b, transposed=False), vector)
 
 
 def solve_triangular(
     x1: Any, x2: Any, /, *, lower: bool = True, adjoint: bool = False, unit_diagonal: bool = False
 ) -> Array:
-    """X with op(x1) X = x2 for triangular x1; only the named triangle is read.
+    """The solution X of x1 @ X = x2 for triangular x1. Only the named triangle of x1 is read.
+
+    Args:
+        x1: array of shape (..., n, n).
+        x2: array of shape (..., n, k), or a vector (n,). Leading axes broadcast.
+        lower: x1 is a lower triangle; else an upper one.
+        adjoint: solve conj(x1.mT) @ X = x2.
+        unit_diagonal: take x1's diagonal as ones.
+
+    Returns:
+        Array of shape (..., n, k), or (..., n) for a vector.
+
+    Raises:
+        ShapeError: for shapes that do not fit.
 
     Examples:
         >>> import numr as nr
-        >>> nr.solve_triangular(nr.asarray([[2.0, 0.0], [1.0, 1.0]]), nr.asarray([2.0, 3.0])).tolist()
-        [1.0, 2.0]
+        >>> nr.solve_triangular(nr.asarray([[2.0, 0.0], [1.0, 1.0]]), nr.asarray([2.0, 3.0]))
+        numr.Array([1., 2.])
     """
-    a, b, vector = _right_hand_side(*_floating(x1, x2))
+    a, b, vector = _equations("solve_triangular", x1, x2)
     out = L.triangular_solve(a, b, lower=lower, adjoint=adjoint, unit=unit_diagonal)
-    return from_node(P.reshape(out, out.shape[:-1]) if vector else out)
+    return _solution(out, vector)
 
 
 def inv(x: Any, /) -> Array:
-    """The inverse of square matrices; NaN where singular. To solve equations, use `solve`.
+    """The inverse of square matrices. To solve equations, `solve` is faster and more precise.
+
+    Args:
+        x: array of shape (..., n, n).
+
+    Returns:
+        Array of x's shape; NaN or inf where x is singular.
+
+    Raises:
+        ShapeError: if the last two axes differ in length.
 
     Examples:
         >>> import numr as nr
-        >>> nr.inv(nr.asarray([[2.0, 0.0], [0.0, 4.0]])).tolist()
-        [[0.5, 0.0], [0.0, 0.25]]
+        >>> nr.inv(nr.asarray([[1.0, 2.0], [3.0, 4.0]]))
+        numr.Array([[-2. ,  1. ],
+               [ 1.5, -0.5]])
     """
-    return from_node(L.inv(*_floating(x)))
+    return from_node(L.inv(_square("inv", x)))
 
 
 def det(x: Any, /) -> Array:
     """The determinant of square matrices.
 
-    Examples:
-        >>> import numr as nr
-        >>> nr.det(nr.asarray([[2.0, 0.0], [0.0, 4.0]])).item()
-        8.0
-    """
-    return from_node(L.det(*_floating(x)))
-
-
-def slogdet(x: Any, /) -> Any:
-    """The sign (or phase) and the logarithm of the absolute value of the determinant.
+    Args:
+        x: array of shape (..., n, n).
 
     Returns:
-        a named tuple (sign, logabsdet).
+        Array of shape (...). Its derivative, det(x) inv(x).mT, needs x to be invertible.
+
+    Raises:
+        ShapeError: if the last two axes differ in length.
 
     Examples:
         >>> import numr as nr
-        >>> nr.slogdet(nr.eye(2)).logabsdet.item()
-        0.0
+        >>> nr.det(nr.asarray([[2.0, 0.0], [0.0, 4.0]]))
+        numr.Array(8.)
     """
-    (a,) = _floating(x)
+    return from_node(L.det(_square("det", x)))
+
+
+def slogdet(x: Any, /) -> SlogdetResult:
+    """The sign and the logarithm of the determinant, which does not overflow as `det` may.
+
+    Args:
+        x: array of shape (..., n, n).
+
+    Returns:
+        (sign, logabsdet), each of shape (...): the sign (the phase, for complex x) of the
+        determinant, and log |det(x)|.
+
+    Raises:
+        ShapeError: if the last two axes differ in length.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.slogdet(nr.asarray([[-2.0, 0.0], [0.0, 1.0]]))
+        SlogdetResult(sign=numr.Array(-1.), logabsdet=numr.Array(0.69314718))
+    """
+    a = _square("slogdet", x)
     return SlogdetResult(from_node(L.signdet(a)), from_node(L.logabsdet(a)))
 
 
-def trace(x: Any, /, *, offset: int = 0) -> Array:
-    """The sum of the diagonal of the last two axes.
+def trace(x: Any, /, *, offset: int = 0, dtype: Any = None) -> Array:
+    """The sum of a diagonal of the last two axes.
+
+    Args:
+        x: array of shape (..., m, n).
+        offset: which diagonal; 0 for the main one, positive above it.
+        dtype: dtype to sum in and return, see `sum`.
+
+    Returns:
+        Array of shape (...).
+
+    Raises:
+        AxisError: for fewer than two axes.
 
     Examples:
         >>> import numr as nr
-        >>> nr.trace(nr.eye(3)).item()
-        3.0
+        >>> nr.trace(nr.asarray([[1.0, 2.0], [3.0, 4.0]]))
+        numr.Array(5.)
     """
-    from numr.functions.manipulation import diagonal
-    from numr.functions.reductions import sum
-
-    return sum(diagonal(x, offset=offset), axis=-1)
+    return sum(diagonal(x, offset=offset), axis=-1, dtype=dtype)
 
 
-def vector_norm(x: Any, /, *, axis: Any = None, keepdims: bool = False, ord: Any = 2) -> Array:
-    """A vector norm, see `numr.norm`.
+def vector_norm(x: Any, /, *, axis: Axes = None, keepdims: bool = False, ord: float = 2) -> Array:
+    """A norm of vectors: sum(|x|**ord) ** (1 / ord).
+
+    Args:
+        x: array of numbers.
+        axis: axis or axes of the vectors; None for all elements.
+        keepdims: keep the reduced axes, with length 1.
+        ord: the power; inf for the greatest |x|, -inf for the least, 0 for how many are not 0.
+
+    Returns:
+        Array of a real floating dtype. Where the norm is 0, its derivative is taken as 0.
+
+    Raises:
+        AxisError: for an axis that x does not have.
 
     Examples:
         >>> import numr as nr
-        >>> nr.linalg.vector_norm(nr.asarray([3.0, 4.0])).item()
-        5.0
+        >>> nr.linalg.vector_norm(nr.asarray([3.0, -4.0])), nr.linalg.vector_norm([3, -4], ord=1)
+        (numr.Array(5.), numr.Array(7.))
     """
-    from numr.functions.reductions import norm
+    node = floating(x)
+    axes = normalized_axes("vector_norm", axis, node.rank)
+    if ord == 2:
+        total = reduce_sum(square_of(node), axes=axes)
+        return from_node(kept(sqrt(total), node, axes, keepdims))
+    size = A.abs(from_node(node))
+    if ord in (float("inf"), float("-inf")):
+        return (max if ord > 0 else min)(size, axis=axes, keepdims=keepdims)
+    if ord == 0:
+        counted = count_nonzero(size, axis=axes, keepdims=keepdims)
+        return from_node(cast(counted.node, real_part_dtype(node.dtype)))
+    if ord == 1:
+        return sum(size, axis=axes, keepdims=keepdims)
+    return A.pow(sum(A.pow(size, ord), axis=axes, keepdims=keepdims), 1.0 / ord)
 
-    return norm(x, axis=axis, keepdims=keepdims, ord=ord)
 
+def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: float | str = "fro") -> Array:
+    """A norm of matrices, over the last two axes.
 
-def matrix_norm(x: Any, /, *, keepdims: bool = False) -> Array:
-    """The Frobenius norm over the last two axes.
+    Args:
+        x: array of shape (..., m, n).
+        keepdims: keep the reduced axes, with length 1.
+        ord: "fro" for the root of the sum of squares; 1 for the greatest sum of |x| down a column,
+            inf along a row, and -1 and -inf for the least.
+
+    Returns:
+        Array of a real floating dtype. Where the norm is 0, its derivative is taken as 0.
+
+    Raises:
+        AxisError: for fewer than two axes.
+        UnsupportedError: for norms that need singular values (2, -2, "nuc").
 
     Examples:
         >>> import numr as nr
-        >>> nr.linalg.matrix_norm(nr.ones((2, 2))).item()
-        2.0
+        >>> nr.linalg.matrix_norm(nr.asarray([[1.0, 2.0], [2.0, 4.0]]))
+        numr.Array(5.)
     """
-    return vector_norm(x, axis=(-2, -1), keepdims=keepdims)
+    return _matrix_norm(x, (-2, -1), keepdims, ord)
+
+
+def _matrix_norm(x: Any, axes: tuple[int, int], keepdims: bool, ord: float | str) -> Array:
+    if ord == "fro":
+        return vector_norm(x, axis=axes, keepdims=keepdims)
+    if ord not in (1, -1, float("inf"), float("-inf")):
+        raise UnsupportedError(
+            f"matrix_norm: ord={ord!r} is not there; it has 'fro', 1, -1, inf and -inf"
+        )
+    node = floating(x)
+    rows, columns = (normalized_axis("matrix_norm", a, node.rank) for a in axes)
+    along, across = (rows, columns) if ord in (1, -1) else (columns, rows)
+    sums = sum(A.abs(from_node(node)), axis=along, keepdims=True)
+    best = (max if float(ord) > 0 else min)(sums, axis=across, keepdims=True).node
+    if keepdims:
+        return from_node(best)
+    shape = tuple(n for i, n in enumerate(node.shape) if i not in (rows, columns))
+    return from_node(P.reshape(best, shape))
+
+
+def norm(
+    x: Any, /, ord: float | str | None = None, axis: Axes = None, *, keepdims: bool = False
+) -> Array:
+    """The norm of vectors or matrices, as in `numpy.linalg.norm`.
+
+    Args:
+        x: array of numbers.
+        ord: which norm, see `linalg.vector_norm` and `linalg.matrix_norm`. None for the root of the
+            sum of squares, of any number of axes.
+        axis: one axis for vectors, two for matrices; None for all.
+        keepdims: keep the reduced axes, with length 1.
+
+    Returns:
+        Array of a real floating dtype. Where the norm is 0, its derivative is taken as 0.
+
+    Raises:
+        AxisError: for an axis that x does not have.
+        UnsupportedError: for matrix norms that need singular values.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.norm(nr.asarray([[3.0, 4.0], [6.0, 8.0]]), axis=1)
+        numr.Array([ 5., 10.])
+    """
+    if ord is None:
+        return vector_norm(x, axis=axis, keepdims=keepdims)
+    node = node_of(x)
+    axes = tuple(range(node.rank)) if axis is None else axis
+    if isinstance(axes, (tuple, list)) and len(axes) == 2:
+        return _matrix_norm(x, (axes[0], axes[1]), keepdims, ord)
+    if isinstance(ord, str):
+        raise UnsupportedError(f"norm: ord={ord!r} is for matrices; give two axes")
+    return vector_norm(x, axis=axes, keepdims=keepdims, ord=ord)
 
 
 def matrix_power(x: Any, n: int, /) -> Array:
-    """A square matrix multiplied n times by itself.
+    """Square matrices multiplied n times by themselves; their inverse, for negative n.
+
+    Args:
+        x: array of shape (..., n, n).
+        n: a whole number, known in Python.
+
+    Returns:
+        Array of x's shape.
+
+    Raises:
+        ShapeError: if the last two axes differ in length.
 
     Examples:
         >>> import numr as nr
-        >>> nr.linalg.matrix_power(nr.asarray([[1, 1], [0, 1]]), 3).tolist()
-        [[1, 3], [0, 1]]
+        >>> nr.linalg.matrix_power(nr.asarray([[1, 1], [0, 1]]), 3)
+        numr.Array([[1, 3],
+               [0, 1]])
     """
+    (node,), _ = promoted("matrix_power", (x,), NUMBERS)
     if n < 0:
         return matrix_power(inv(x), -n)
-    from numr.functions.creation import eye
-
-    node = node_of(x)
-    out = from_node(P.broadcast_to(cast(eye(node.shape[-1]).node, node.dtype), node.shape))
+    _square("matrix_power", from_node(node))
+    rows, columns = (IOTA(shape=node.shape, axis=node.rank - k) for k in (2, 1))
+    out: Array | None = None
     base = from_node(node)
     while n:
         if n & 1:
-            out = matmul(out, base)
+            out = base if out is None else matmul(out, base)
         n >>= 1
         if n:
             base = matmul(base, base)
-    return out
+    return from_node(cast(eq(rows, columns), node.dtype)) if out is None else out
+
+
+def cross(x1: Any, x2: Any, /, *, axis: int = -1) -> Array:
+    """The vector product of vectors with three elements.
+
+    Args:
+        x1: array of numbers.
+        x2: array of numbers; the other axes broadcast.
+        axis: the axis of the vectors, of length 3 in both.
+
+    Returns:
+        Array of the broadcast shape and the promoted dtype.
+
+    Raises:
+        AxisError: for an axis that an operand does not have.
+        ShapeError: if the axis has another length.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.linalg.cross(nr.asarray([1.0, 0.0, 0.0]), nr.asarray([0.0, 1.0, 0.0]))
+        numr.Array([0., 0., 1.])
+    """
+    (a, b), _ = promoted("cross", (x1, x2), NUMBERS)
+    places = [normalized_axis("cross", axis, x.rank) for x in (a, b)]
+    if any(x.shape[k] != 3 for x, k in zip((a, b), places, strict=True)):
+        shapes = (plain(a.shape), plain(b.shape))
+        hint = f"axis {axis} must have length 3 in both"
+        raise messages.shape_mismatch("cross", ("x1", "x2"), shapes, hint=hint)
+    a, b = (P.move_axis(x, k, x.rank - 1) for x, k in zip((a, b), places, strict=True))
+    u, v = ([from_node(x)[..., i] for i in range(3)] for x in (a, b))
+    out = stack([u[i - 2] * v[i - 1] - u[i - 1] * v[i - 2] for i in range(3)], axis=-1)
+    return from_node(P.move_axis(out.node, out.ndim - 1, axis % out.ndim))
 
 
 __all__ = [
-    "cholesky", "det", "dot", "einsum", "inv", "matmul", "matrix_norm", "matrix_power", "outer", "slogdet", "solve",
-    "solve_triangular", "tensordot", "trace", "vecdot", "vector_norm",
-]  # fmt: skip
+    "cholesky",
+    "cross",
+    "det",
+    "inv",
+    "matrix_norm",
+    "matrix_power",
+    "norm",
+    "slogdet",
+    "solve",
+    "solve_triangular",
+    "trace",
+    "vector_norm",
+]

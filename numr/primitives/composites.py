@@ -14,7 +14,7 @@ import numpy as np
 from numr.dtypes import DType
 from numr.ir.dims import Shape
 from numr.ir.node import Node
-from numr.ir.scalar import FLOAT, REAL, ScalarOp
+from numr.ir.scalar import FLOAT, ScalarOp
 from numr.primitives.elementwise import (
     Elementwise,
     Partial,
@@ -27,7 +27,7 @@ from numr.primitives.elementwise import (
     select,
     sub,
 )
-from numr.primitives.mathematics import abs_, eq, exp, gt, le, log1p, maximum
+from numr.primitives.mathematics import abs_, eq, exp, log1p, maximum
 
 
 class Composite(Elementwise):
@@ -104,16 +104,6 @@ softplus = Composite(
     (lambda out, x: sigmoid(x),),
     lambda x: np.logaddexp(x, np.zeros((), x.dtype)),
     doc="log(1 + exp(x)) without overflow.",
-)
-
-relu = Composite(
-    "relu",
-    lambda x: select(le(x, like(x, 0)), like(x, 0), x),
-    (lambda out, x: select(gt(x, like(x, 0)), like(x, 1), like(x, 0)),),
-    lambda x: np.where(x <= 0, np.zeros((), x.dtype), x),
-    kinds=REAL,
-    doc="max(x, 0); NaN stays; the derivative at 0 is 0.",
-    domain=((0.2, 3.0),),
 )
 
 silu = Composite(

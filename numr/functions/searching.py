@@ -1,0 +1,297 @@
+"""Sorting and searching: order, places, and distinct values."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from numr import messages
+from numr.array import Array, from_node, to_array
+from numr.dtypes import int64
+from numr.errors import ShapeError, UnsupportedError
+from numr.functions.declare import ORDERED
+from numr.functions.operands import node_of, normalized_axis, plain, promoted
+from numr.ir.node import Node
+from numr.primitives import sorting as S
+from numr.primitives.elementwise import cast, sub
+from numr.primitives.mathematics import le, lt
+from numr.primitives.reduction import reduce_sum
+from numr.primitives.shape import BROADCAST, FLIP
+from numr.primitives.source import const, size_of
+
+
+def _line(name: str, x: Any, axis: int) -> tuple[Node, int]:
+    (node,), _ = promoted(name, (x,), ORDERED)
+    return node, normalized_axis(name, axis, node.rank)
+
+
+def sort(x: Any, /, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Array:
+    """The elements of each line along an axis in order, NaN last.
+
+    Args:
+        x: array of real numbers or booleans.
+        axis: axis to sort along.
+        descending: from the greatest to the least (NaN first).
+        stable: accepted for the standard's sake; equal elements always keep their order.
+
+    Returns:
+        Array of x's shape and dtype. The derivative follows each element to its place.
+
+    Raises:
+        AxisError: for an axis that x does not have.
+        DTypeError: for complex numbers.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.sort(nr.asarray([3, 1, 2]))
+        numr.Array([1, 2, 3])
+    """
+    node, place = _line("sort", x, axis)
+    out = S.sort(node, axis=place)
+    return from_node(FLIP(out, axes=(place,)) if descending else out)
+
+
+def argsort(x: Any, /, axis: int = -1, *, descending: bool = False, stable: bool = True) -> Array:
+    """The positions that sort each line along an axis; equal elements keep their order.
+
+    Args:
+        x: array of real numbers or booleans.
+        axis: axis to sort along.
+        descending: from the greatest to the least (NaN first).
+        stable: accepted for the standard's sake; equal elements always keep their order.
+
+    Returns:
+        Array of x's shape, of int64, for `take_along_axis`.
+
+    Raises:
+        AxisError: for an axis that x does not have.
+        DTypeError: for complex numbers.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.argsort(nr.asarray([3, 1, 2]))
+        numr.Array([1, 2, 0])
+    """
+    node, place = _line("argsort", x, axis)
+    if not descending:
+        return from_node(S.argsort(node, axis=place))
+    # Sorting the reversed line and reversing the result keeps equal elements in their order.
+    order = FLIP(S.argsort(FLIP(node, axes=(place,)), axis=place), axes=(place,))
+    last = sub(size_of(node.shape[place], int64), const(1, int64))
+    return from_node(sub(last, order))
+
+
+def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None) -> Array:
+    """Where the elements of x2 would have to be put into x1 to keep it sorted.
+
+    Args:
+        x1: sorted vector.
+        x2: array of any shape.
+        side: "left" for the place before elements that are equal, "right" for that after them.
+        sorter: positions that sort x1, if it is not sorted.
+
+    Returns:
+        Array of x2's shape, of int64. It compares every pair, which fuses with what comes next.
+
+    Raises:
+        DTypeError: for complex numbers.
+        ShapeError: if x1 is not a vector.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.searchsorted(nr.asarray([1.0, 3.0]), nr.asarray([2.0, 3.0]))
+        numr.Array([1, 1])
+    """
+    if side not in ("left", "right"):
+        raise UnsupportedError(f"searchsorted: side is 'left' or 'right', not {side!r}")
+    if sorter is not None:
+        from numr.functions.indexing import take
+
+        x1 = take(x1, sorter, axis=0)
+    line, values = promoted("searchsorted", (x1, x2), ORDERED)[0]
+    if line.rank != 1:
+        raise ShapeError(f"searchsorted: x1 is a vector, and its shape is {plain(line.shape)}")
+    shape = (*values.shape, line.shape[0])
+    spread = BROADCAST(values, shape=shape, axes=tuple(range(values.rank)))
+    ladder = BROADCAST(line, shape=shape, axes=(values.rank,))
+    below = (lt if side == "left" else le)(ladder, spread)
+    return from_node(reduce_sum(cast(below, int64), axes=(values.rank,)))
+
+
+def _known(name: str, x: Any) -> Any:
+    """The values of an array, on which the shape of a result depends."""
+    node = node_of(x)
+    if node.trace is not None and node.trace.blocker() is not None:
+        error = messages.traced_value(name, plain(node.shape), node.dtype, node.location)
+        raise error
+    return np.asarray(from_node(node))
+
+
+def nonzero(x: Any, /) -> tuple[Array, ...]:
+    """The positions of the nonzero elements. Not for traced values: their number is data.
+
+    Args:
+        x: array of any dtype.
+
+    Returns:
+        One vector of int64 for each axis, in a tuple, in row-major order.
+
+    Raises:
+        ShapeError: for an array without axes.
+        TracedValueError: inside jit, grad or vmap.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.nonzero(nr.asarray([[0, 5], [6, 0]]))
+        (numr.Array([0, 1]), numr.Array([1, 0]))
+    """
+    value = _known("nonzero", x)
+    if value.ndim == 0:
+        raise ShapeError("nonzero needs at least one axis; nr.atleast_1d adds it")
+    return tuple(to_array(p) for p in np.nonzero(value))
+
+
+def argwhere(x: Any, /) -> Array:
+    """The positions of the nonzero elements, as rows. Not for traced values.
+
+    Args:
+        x: array of any dtype.
+
+    Returns:
+        Matrix of int64, of as many rows as there are nonzero elements.
+
+    Raises:
+        TracedValueError: inside jit, grad or vmap.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.argwhere(nr.asarray([[0, 5], [6, 0]]))
+        numr.Array([[0, 1],
+               [1, 0]])
+    """
+    return to_array(np.argwhere(_known("argwhere", x)))
+
+
+class UniqueAll(NamedTuple):
+    """What `unique_all` returns."""
+
+    values: Array
+    indices: Array
+    inverse_indices: Array
+    counts: Array
+
+
+class UniqueCounts(NamedTuple):
+    """What `unique_counts` returns."""
+
+    values: Array
+    counts: Array
+
+
+class UniqueInverse(NamedTuple):
+    """What `unique_inverse` returns."""
+
+    values: Array
+    inverse_indices: Array
+
+
+def unique_all(x: Any, /) -> UniqueAll:
+    """The distinct values, sorted, with where and how often they occur. Not for traced values.
+
+    Args:
+        x: array of any dtype.
+
+    Returns:
+        (values, indices, inverse_indices, counts): the values; the position of the first of each in
+        the flattened array; of x's shape, which value each element has; how often each occurs.
+
+    Raises:
+        TracedValueError: inside jit, grad or vmap.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.unique_all(nr.asarray([2, 1, 2])).inverse_indices
+        numr.Array([1, 0, 1])
+    """
+    value = _known("unique_all", x)
+    values, first, inverse, counts = np.unique(
+        value, return_index=True, return_inverse=True, return_counts=True, equal_nan=False
+    )
+    found = (values, first, inverse.reshape(value.shape), counts)
+    return UniqueAll(*(to_array(v) for v in found))
+
+
+def unique_counts(x: Any, /) -> UniqueCounts:
+    """The distinct values, sorted, and how often each occurs. Not for traced values.
+
+    Args:
+        x: array of any dtype.
+
+    Returns:
+        (values, counts).
+
+    Raises:
+        TracedValueError: inside jit, grad or vmap.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.unique_counts(nr.asarray([2, 1, 2])).counts
+        numr.Array([1, 2])
+    """
+    found = unique_all(x)
+    return UniqueCounts(found.values, found.counts)
+
+
+def unique_inverse(x: Any, /) -> UniqueInverse:
+    """The distinct values, sorted, and which of them each element is. Not for traced values.
+
+    Args:
+        x: array of any dtype.
+
+    Returns:
+        (values, inverse_indices): `values[inverse_indices]` is x.
+
+    Raises:
+        TracedValueError: inside jit, grad or vmap.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.unique_inverse(nr.asarray([2, 1, 2])).values
+        numr.Array([1, 2])
+    """
+    found = unique_all(x)
+    return UniqueInverse(found.values, found.inverse_indices)
+
+
+def unique_values(x: Any, /) -> Array:
+    """The distinct values, sorted. Not for traced values: their number is data.
+
+    Args:
+        x: array of any dtype.
+
+    Returns:
+        Vector of x's dtype.
+
+    Raises:
+        TracedValueError: inside jit, grad or vmap.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.unique_values(nr.asarray([2, 1, 2]))
+        numr.Array([1, 2])
+    """
+    return to_array(np.unique(_known("unique_values", x), equal_nan=False))
+
+
+__all__ = [
+    "argsort",
+    "argwhere",
+    "nonzero",
+    "searchsorted",
+    "sort",
+    "unique_all",
+    "unique_counts",
+    "unique_inverse",
+    "unique_values",
+]
