@@ -37,6 +37,11 @@ class Allocation:
     fill: Any = None
     copy: int | None = None
 
+    def __str__(self) -> str:
+        start = f" = {self.fill}" if self.fill is not None else ""
+        start = start if self.copy is None else f" = copy of b{self.copy}"
+        return f"b{self.slot}: new {self.dtype.short}{list(self.shape)}{start}"
+
 
 @dataclass(slots=True)
 class Launch:
@@ -45,6 +50,11 @@ class Launch:
     kernel: int
     slots: tuple[int, ...]
     stage: Any
+
+    def __str__(self) -> str:
+        over = " * ".join(map(str, self.stage.grid))
+        blocks = "" if self.stage.block == 1 else f" in blocks of {self.stage.block}"
+        return f"kernel {self.kernel} ({', '.join(f'b{s}' for s in self.slots)}) over {over}{blocks}"
 
 
 @dataclass(slots=True)
@@ -55,6 +65,10 @@ class Call:
     slot: int
     operands: tuple[tuple[int, tuple[View, ...]], ...]
     params: dict[str, Any]
+
+    def __str__(self) -> str:
+        operands = [f"b{s}" + "".join(f".{kind}" for kind, _ in v) for s, v in self.operands]
+        return f"b{self.slot}: library {self.key}({', '.join(operands)})"
 
 
 @dataclass(slots=True)
@@ -70,7 +84,9 @@ class Program:
     bound: dict[tuple[int, ...], Run] = field(default_factory=dict)
 
     def text(self) -> str:
-        return "\n".join(map(repr, self.steps)) + f"\nreturn {self.results}"
+        """The steps, one a line."""
+        results = ["".join([f"b{s}", *(f".{kind}" for kind, _ in v)]) for s, v in self.results]
+        return "\n".join([*map(str, self.steps), f"return {', '.join(results)}"])
 
 
 @dataclass(slots=True)
@@ -87,13 +103,15 @@ bound_statistics = Statistics()
 _lock = threading.RLock()
 
 
+# Sizes that heuristics cannot tell apart. Few, so that new sizes seldom meet a new schedule.
+BUCKETS = (16, 128, 1024, 16384)
+
+
 def bucket(size: int) -> int:
-    """A representative of a size: itself where kernels may unroll it, else one of three."""
+    """A representative of a size: itself where kernels may unroll it, else its bucket's upper end."""
     if size <= UNROLL:
         return size
-    if size <= 256:
-        return 256
-    return 16384 if size <= 16384 else 1 << 20
+    return next((b for b in BUCKETS if size <= b), 1 << 20)
 
 
 def compile_graph(
