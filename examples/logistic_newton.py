@@ -119,7 +119,7 @@ def cache_counts() -> dict[str, int]:
         "functions traced": info.traces.misses,
         "graphs planned": info.programs.misses,
         "kernels compiled": info.compilations,
-        "kernels read from disk": info.disk.hits,
+        "entries read from disk": info.disk.hits,
     }
 
 
