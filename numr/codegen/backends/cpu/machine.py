@@ -36,8 +36,18 @@ class Machine:
         """Everything besides a kernel's text that changes its code, as a key field."""
         version = ".".join(map(str, llvm.llvm_version_info))
         digest = hashlib.sha256(self.features.encode()).hexdigest()[:16]
-        host = f"{self.triple} {self.cpu} {digest} libmvec={int(self.libmvec)}"
+        host = f"{self.triple} {self.cpu} {digest} libmvec={_libc() if self.libmvec else 0}"
         return f"llvm{version} {host} {frontend.chosen()}={_own_digest()}"
+
+
+def _libc() -> str:
+    return "-".join(platform.libc_ver())
+
+
+@functools.cache
+def has_symbol(name: str) -> bool:
+    """Whether a library that this process has loaded defines the name."""
+    return llvm.address_of_symbol(name) is not None
 
 
 @functools.cache

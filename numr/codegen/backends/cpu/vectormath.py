@@ -14,7 +14,7 @@ import functools
 import re
 
 from numr.codegen.backends.cpu import frontend, ops, special
-from numr.codegen.backends.cpu.machine import Machine
+from numr.codegen.backends.cpu.machine import Machine, has_symbol
 
 _CALLED = re.compile(r'@"?numr\.([a-z0-9]+)\.(f32|f64)"?')
 _DECLARED = re.compile(r'^declare [^\n]*@"?numr\.[^\n]*\n?', re.M)
@@ -37,12 +37,14 @@ def _library(name: str, code: str, machine: Machine) -> tuple[str, list[str]]:
     lines, kept, variant_of = [], [], ""
     if machine.libmvec and name in _LIBMVEC:
         lanes = machine.lanes * 64 // width
-        isa = {2: "b", 4: "d", 8: "e"}[machine.lanes]
         suffix = f"N{lanes}{'v' * arity}_{symbol}"
-        vector = f"<{lanes} x {kind}>"
-        lines.append(f"declare {vector} @_ZGV{isa}{suffix}({', '.join([vector] * arity)})")
-        variant_of = f' "vector-function-abi-variant"="_ZGV_LLVM_{suffix}(_ZGV{isa}{suffix})"'
-        kept.append(f"_ZGV{isa}{suffix}")
+        isa = {2: "b", 4: "d", 8: "e"}[machine.lanes]
+        variant = f"_ZGV{isa}{suffix}"
+        if has_symbol(variant):  # glibc 2.22 has six of them, 2.35 all
+            vector = f"<{lanes} x {kind}>"
+            lines.append(f"declare {vector} @{variant}({', '.join([vector] * arity)})")
+            variant_of = f' "vector-function-abi-variant"="_ZGV_LLVM_{suffix}({variant})"'
+            kept.append(variant)
     body = f'define internal {kind} @"numr.{name}.{code}"({params}) alwaysinline {{'
     if name == "fmod":
         lines += [body, f"  %r = frem {kind} %x0, %x1", f"  ret {kind} %r", "}"]
