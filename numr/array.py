@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numr import dtypes
+from numr import config, dtypes
 from numr.dtypes import DType, as_dtype
 from numr.ir.node import Node, scope
 from numr.operators import Operators
@@ -279,7 +279,7 @@ def from_node(node: Node, weak: bool = False) -> Array:
         node.handle = weakref.ref(array)
         if scope.trace is None:
             scope.pending += 1
-            if scope.pending > scope.limit:
+            if scope.pending > config.get().node_limit:
                 array.realize()
     return array
 
@@ -294,19 +294,16 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
 
         return from_node(cast(x.node, as_dtype(dtype)))
     if isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic):
-        target = (
-            as_dtype(type(x) if type(x) in dtypes.DEFAULT_BY_PYTHON else int)
-            if dtype is None
-            else as_dtype(dtype)
-        )
+        target = _default(type(x)) if dtype is None else as_dtype(dtype)
         return from_node(const(x, target))
     if isinstance(x, (list, tuple)) and _holds_arrays(x):
-        from numr.functions.manipulation import stack
+        from numr.functions.joining import stack
 
         return to_array(stack([to_array(item, dtype) for item in x]), dtype)
     if hasattr(x, "__dlpack__") and not isinstance(x, (np.ndarray, np.generic)):
         x = np.from_dlpack(x)
     wanted = None if dtype is None else as_dtype(dtype).dtype
+    given_dtype = wanted is not None or hasattr(x, "dtype")
     try:
         if isinstance(x, np.ndarray) and not copy and copy is not None:
             value = np.asarray(x, dtype=wanted)
@@ -314,10 +311,22 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
             value = np.array(x, dtype=wanted)
     except ValueError as error:
         raise TypeError(f"cannot make an array of {type(x).__name__}: {error}") from None
-    as_dtype(value.dtype)
+    found = as_dtype(value.dtype)
+    if not given_dtype and found.kind in "fc":
+        value = value.astype(_default(float if found.kind == "f" else complex).dtype, copy=False)
     if not value.dtype.isnative:
         value = value.astype(value.dtype.newbyteorder("="))
     return from_value(value)
+
+
+def _default(kind: type) -> DType:
+    """The dtype of Python numbers of a type, by the default_float setting."""
+    dtype = next(d for k, d in dtypes.DEFAULT_BY_PYTHON.items() if issubclass(kind, k))
+    if config.get().default_float == "float32":
+        return {dtypes.float64: dtypes.float32, dtypes.complex128: dtypes.complex64}.get(
+            dtype, dtype
+        )
+    return dtype
 
 
 def _holds_arrays(items: Any) -> bool:

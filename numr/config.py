@@ -254,6 +254,19 @@ def update(**changes: Any) -> None:
         if _local.config is not None:
             _local.config = _replaced(_local.config, changes)
         _shared = shared
+    _apply(changes)
+
+
+def _apply(changes: dict[str, Any]) -> None:
+    """Tell those parts of the process that settle a setting once."""
+    if "num_threads" in changes:
+        from numr.runtime import threads
+
+        threads.set_num_threads(_shared.num_threads)
+    # The disk store, and processes started from here, read these where they are needed.
+    for name in ("cache", "cache_dir"):
+        if name in changes:
+            os.environ[f"NUMR_{name.upper()}"] = str(getattr(_shared, name))
 
 
 @contextmanager

@@ -56,6 +56,10 @@ def _method(name: str) -> Callable[..., Any]:
         nonlocal function
         if function is None:
             function = getattr(_functions(), name)
+        # numpy.sum(x) calls x.sum(dtype=None, out=None): what NumPy fills in is not for us.
+        for filled_in in ("out", "dtype"):
+            if filled_in in kwargs and kwargs[filled_in] is None:
+                del kwargs[filled_in]
         return function(self, *args, **kwargs)
 
     method.__name__ = method.__qualname__ = name

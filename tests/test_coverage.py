@@ -23,7 +23,9 @@ def test_every_primitive_has_a_row() -> None:
 @pytest.mark.parametrize("name", sorted(coverage.pages()))
 def test_pages_are_up_to_date(name: str) -> None:
     text = (PAGES / name).read_text(encoding="utf-8")
-    assert text == coverage.pages()[name], "run python -m numr.coverage --pages docs/reference/primitives"
+    assert text == coverage.pages()[name], (
+        "run python -m numr.coverage --pages docs/reference/primitives"
+    )
 
 
 def test_command_line_prints_the_table(capsys: pytest.CaptureFixture[str]) -> None:

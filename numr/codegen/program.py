@@ -54,7 +54,9 @@ class Launch:
     def __str__(self) -> str:
         over = " * ".join(map(str, self.stage.grid))
         blocks = "" if self.stage.block == 1 else f" in blocks of {self.stage.block}"
-        return f"kernel {self.kernel} ({', '.join(f'b{s}' for s in self.slots)}) over {over}{blocks}"
+        return (
+            f"kernel {self.kernel} ({', '.join(f'b{s}' for s in self.slots)}) over {over}{blocks}"
+        )
 
 
 @dataclass(slots=True)

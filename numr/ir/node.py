@@ -135,9 +135,8 @@ class _Scope(threading.local):
         self.arena: dict[tuple[Any, ...], Node] = {}
         self.trace: Trace | None = None
         self.location: Any = None
-        # Lazy nodes made since the last read, and how many may gather before one is forced.
+        # Lazy nodes made since the last read.
         self.pending = 0
-        self.limit = 5000
 
 
 scope = _Scope()

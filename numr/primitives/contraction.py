@@ -59,6 +59,12 @@ class _Matmul(Primitive):
             folded = reshape(x, (x.shape[0] * x.shape[1], x.shape[2]))
             out = self(folded, y)
             return reshape(out, (x.shape[0], x.shape[1], y.shape[1])), 0
+        if axes[0] is None and x.rank == 2:
+            # One left operand for all: the batch goes into the columns of one large product.
+            y = batched_first(y, axes[1], size)
+            columns = reshape(permute(y, (1, 0, 2)), (y.shape[1], y.shape[0] * y.shape[2]))
+            out = reshape(self(x, columns), (x.shape[0], y.shape[0], y.shape[2]))
+            return out, 1
         return self(batched_first(x, axes[0], size), batched_first(y, axes[1], size)), 0
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:

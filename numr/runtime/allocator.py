@@ -72,8 +72,9 @@ class _Lease:
             "version": 3,
         }
 
-    def __del__(self) -> None:
-        pool.give(self.memory)
+    # Bound now: at interpreter exit the module's names are gone before the last arrays.
+    def __del__(self, give: Callable[[Any], None] = pool.give) -> None:
+        give(self.memory)
 
 
 def allocator(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], Any]:

@@ -12,6 +12,7 @@ import io
 import linecache
 import re
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,9 +20,7 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = DOCS / "guide"
-PAGES = sorted(
-    [*GUIDE.glob("*.md"), *(DOCS / "explain").glob("*.md"), *DOCS.glob("add_a_*.md")]
-)
+PAGES = sorted([*GUIDE.glob("*.md"), *(DOCS / "explain").glob("*.md"), *DOCS.glob("add_a_*.md")])
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
@@ -63,6 +62,20 @@ def run(block: Block, names: dict[str, object], file: str) -> str:
             module = "" if kind.__module__ == "builtins" else kind.__module__ + "."
             print(f"{module}{kind.__qualname__}: {error}", file=printed)
     return printed.getvalue()
+
+
+@pytest.fixture(autouse=True)
+def registries() -> Iterator[None]:
+    """What a page registers is gone after it."""
+    from numr.codegen import target
+    from numr.ir.primitive import REGISTRY
+
+    primitives, backends = set(REGISTRY), dict(target._MODULES)
+    yield
+    for name in set(REGISTRY) - primitives:
+        del REGISTRY[name]
+    target._MODULES.clear()
+    target._MODULES.update(backends)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)

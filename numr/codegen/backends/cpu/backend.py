@@ -16,9 +16,9 @@ from numr.dtypes import DType
 from numr.runtime.allocator import allocator
 
 # Below this many additions' worth of work a second thread costs more than it saves.
-_PARALLEL_WORK = 200_000
+_PARALLEL_WORK = 4_000_000
 # Below this, not even giving up the GIL pays.
-_LONG_WORK = 20_000
+_LONG_WORK = 200_000
 
 
 class Cpu:
