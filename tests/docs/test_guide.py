@@ -20,7 +20,14 @@ import pytest
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = DOCS / "guide"
-PAGES = sorted([*GUIDE.glob("*.md"), *(DOCS / "explain").glob("*.md"), *DOCS.glob("add_a_*.md")])
+PAGES = sorted(
+    [
+        *GUIDE.glob("*.md"),
+        *(DOCS / "explain").glob("*.md"),
+        *DOCS.glob("add_a_*.md"),
+        DOCS.parent / "README.md",
+    ]
+)
 _FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 
