@@ -24,7 +24,7 @@ Shape = int | Sequence[int]
 def as_shape(shape: Shape) -> tuple[int, ...]:
     """A shape from an int or a sequence of ints; Sizes stay Sizes."""
     result: list[int] = []
-    for n in (shape,) if isinstance(shape, (int, np.integer)) else tuple(shape):
+    for n in shape if isinstance(shape, (tuple, list)) else (shape,):
         if not hasattr(n, "__index__") or isinstance(n, bool) or n < 0:
             raise ShapeError(
                 f"a shape holds whole numbers that are not negative, and {n!r} is none"

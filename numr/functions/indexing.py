@@ -96,6 +96,15 @@ class Selection:
             x = P.SLICE(x, starts=starts, sizes=sizes, steps=steps)
         return P.FLIP(x, axes=tuple(self.flips)) if self.flips else x
 
+    def line(self, axis: int) -> Node:
+        """The positions that the slice of one axis selects."""
+        n, size = self.shape[axis], self.sizes[axis]
+        place = IOTA(shape=(n,), axis=0)
+        if size != n:
+            starts, steps = (self.starts[axis],), (self.steps[axis],)
+            place = P.SLICE(place, starts=starts, sizes=(size,), steps=steps)
+        return P.FLIP(place, axes=(0,)) if axis in self.flips else place
+
     def indices(self) -> list[Node]:
         """The index arrays, of one shape."""
         return [P.broadcast_to(i, self.lead) for i in self.arrays.values()]

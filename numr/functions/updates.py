@@ -18,7 +18,7 @@ from numr.primitives import shape as P
 from numr.primitives.elementwise import add, cast, like, mul, select
 from numr.primitives.indexing import SCATTER
 from numr.primitives.reduction import lowest_like
-from numr.primitives.source import IOTA, const, size_of
+from numr.primitives.source import const, size_of
 
 _COMBINE: dict[str, Any] = {
     "set": lambda old, new: new,
@@ -137,23 +137,15 @@ class At:
             out = SCATTER(P.permute(x, order), new, *selection.indices(), mode=mode)
             return from_node(P.permute(out, P.inverse_order(order)))
         # Index arrays beside slices: every element is told its place.
-        shape = new.shape
+        lead = len(selection.lead)
         places = []
         for axis in range(x.rank):
-            place = selection.slice(IOTA(shape=x.shape, axis=axis))
             if axis in selection.arrays:
-                index = P.broadcast_to(selection.arrays[axis], selection.lead)
-                places.append(P.BROADCAST(index, shape=shape, axes=tuple(range(index.rank))))
-                continue
-            k = len(selection.lead) + selection.rest.index(axis)
-            line = P.SLICE(
-                place,
-                starts=(0,) * x.rank,
-                sizes=tuple(n if i == axis else 1 for i, n in enumerate(place.shape)),
-                steps=(1,) * x.rank,
-            )
-            line = P.reshape(line, (place.shape[axis],))
-            places.append(P.BROADCAST(line, shape=shape, axes=(k,)))
+                place, axes = P.broadcast_to(selection.arrays[axis], selection.lead), range(lead)
+            else:
+                k = lead + selection.rest.index(axis)
+                place, axes = selection.line(axis), range(k, k + 1)
+            places.append(P.BROADCAST(place, shape=new.shape, axes=tuple(axes)))
         return from_node(SCATTER(x, new, *places, mode=mode))
 
     def _mask(self) -> Array | None:
