@@ -306,16 +306,16 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
     given_dtype = wanted is not None or hasattr(x, "dtype")
     try:
         if isinstance(x, np.ndarray) and not copy and copy is not None:
-            value = np.asarray(x, dtype=wanted)
+            value = np.asarray(x, dtype=wanted, order="C")
         else:
-            value = np.array(x, dtype=wanted)
+            value = np.array(x, dtype=wanted, order="C")
     except ValueError as error:
         raise TypeError(f"cannot make an array of {type(x).__name__}: {error}") from None
     found = as_dtype(value.dtype)
     if not given_dtype and found.kind in "fc":
         value = value.astype(_default(float if found.kind == "f" else complex).dtype, copy=False)
-    if not value.dtype.isnative:
-        value = value.astype(value.dtype.newbyteorder("="))
+    if not (value.dtype.isnative and value.flags.aligned):
+        value = np.array(value, value.dtype.newbyteorder("="), order="C")
     return from_value(value)
 
 

@@ -337,6 +337,9 @@ def _leaf_spec(name: str, leaf: Any) -> tuple[tuple[DType, tuple[int, ...], bool
         return (leaf.dtype, value.shape, leaf.weak), value
     if kind is _ndarray:
         dtype = as_dtype(leaf.dtype)
+        flags = leaf.flags
+        if not (flags.c_contiguous and flags.aligned and leaf.dtype.isnative):
+            leaf = np.array(leaf, dtype.dtype, order="C")
         return (dtype, leaf.shape, False), leaf
     if isinstance(leaf, _SCALARS) and not isinstance(leaf, np.generic):
         if isinstance(leaf, Size):
