@@ -27,7 +27,7 @@ from numr.primitives.elementwise import (
     select,
     sub,
 )
-from numr.primitives.mathematics import abs_, eq, exp, log1p, maximum
+from numr.primitives.mathematics import abs_, bit_and, eq, exp, isinf, log1p, maximum
 
 
 class Composite(Elementwise):
@@ -95,7 +95,9 @@ logaddexp = Composite(
 
 
 def _difference(x: Node, y: Node) -> Node:
-    return select(eq(x, y), like(x, 0), sub(x, y))
+    # Of equal infinities only: elsewhere the tangents of equal operands matter to higher orders.
+    same = bit_and(eq(x, y), isinf(x))
+    return select(same, like(x, 0), sub(x, y))
 
 
 softplus = Composite(
