@@ -206,7 +206,8 @@ class Jitted:
             found = _leaf_spec(self._name, leaf)
             if found is None:
                 # An argument under an outer trace: become part of that graph.
-                return self._fun(*args, **kwargs)
+                inner_args, inner_kwargs = rebuild(leaves)
+                return self._fun(*inner_args, **inner_kwargs)
             specs.append(found[0])
             values.append(found[1])
         full_key = (key, tuple(specs), config.fingerprint("trace"), config.fingerprint("program"))
