@@ -2,7 +2,6 @@
 
 from numr.functions.activations import log_sigmoid as log_expit
 from numr.functions.activations import sigmoid as expit
-from numr.functions.activations import softplus
 from numr.functions.mathematics import digamma, erf, erfc, gammaln, polygamma
 from numr.functions.statistics import log_softmax, logsumexp, softmax
 
@@ -20,5 +19,4 @@ __all__ = [
     "polygamma",
     "psi",
     "softmax",
-    "softplus",
 ]
