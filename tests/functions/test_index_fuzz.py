@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import numr as nr
 
 SETTINGS = settings(
-    max_examples=250, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    max_examples=120, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
 )
 
 
@@ -137,7 +137,7 @@ def test_updating(case: tuple[tuple[int, ...], Any], mode: str, scalar: bool) ->
         np.testing.assert_array_equal(np.asarray(y), want)
 
 
-@settings(SETTINGS, max_examples=80)
+@settings(SETTINGS, max_examples=50)
 @given(indexed())
 def test_gradients(case: tuple[tuple[int, ...], Any]) -> None:
     """The gradient of reading adds into what was read; of adding, it reads."""
@@ -166,7 +166,7 @@ def test_gradients(case: tuple[tuple[int, ...], Any]) -> None:
         np.testing.assert_array_equal(np.asarray(got), outer[key] * last)
 
 
-@settings(SETTINGS, max_examples=60)
+@settings(SETTINGS, max_examples=40)
 @given(indexed())
 def test_through_jit(case: tuple[tuple[int, ...], Any]) -> None:
     shape, key = case
