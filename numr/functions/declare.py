@@ -16,6 +16,8 @@ from typing import Any
 
 from numr.array import Array, from_node
 from numr.functions.operands import aligned, default_float, kind_names, promoted
+from numr.ir.node import Node
+from numr.primitives.source import const
 
 Function = Callable[..., Array]
 
@@ -25,6 +27,8 @@ BITS, INTEGERS, ORDERED = "biu", "iu", "biuf"
 
 # What comes out: the promoted dtype, a floating one (integers are converted), or booleans.
 SAME, FLOATING, BOOLEAN = "same", "floating", "boolean"
+
+_REALS = (float, int)
 
 _RETURNS = {
     SAME: "of the promoted dtype",
@@ -46,6 +50,27 @@ Examples:
     >>> import numr as nr
 {examples}
 """
+
+
+def _fitting(x1: Any, x2: Any, kinds: str) -> tuple[Node, Node] | None:
+    """The nodes of two operands that fit together as they are, which most do; None for others."""
+    if type(x1) is Array and not x1.weak:
+        a = x1.node
+        dtype = a.dtype
+        if dtype.kind not in kinds:
+            return None
+        if type(x2) is Array:
+            b = x2.node
+            if b.dtype is not dtype or x2.weak:
+                return None
+            return (a, b) if b.shape == a.shape or not b.shape or not a.shape else None
+        if dtype.kind == "f" and type(x2) in _REALS:
+            return a, const(x2, dtype)
+    elif type(x2) is Array and not x2.weak and type(x1) in _REALS:
+        b = x2.node
+        if b.dtype.kind == "f" and "f" in kinds:
+            return const(x1, b.dtype), b
+    return None
 
 
 def unary(prim: Any, kinds: str, result: str = FLOATING) -> Callable[[Function], Function]:
@@ -71,6 +96,9 @@ def binary(prim: Any, kinds: str, result: str = SAME) -> Callable[[Function], Fu
         name = template.__name__
 
         def function(x1: Any, x2: Any, /) -> Array:
+            fitting = _fitting(x1, x2, kinds)
+            if fitting is not None:
+                return from_node(prim(*fitting))
             least = default_float() if result == FLOATING else None
             nodes, weak = promoted(name, (x1, x2), kinds, least)
             return from_node(prim(*aligned(name, nodes)), weak and result != BOOLEAN)

@@ -143,8 +143,8 @@ def broadcast_shapes(
 
 def aligned(name: str, nodes: Sequence[Node], names: Sequence[str] | None = None) -> list[Node]:
     """Operands of an elementwise primitive: one shape, scalars left as scalars."""
-    first = nodes[0].shape
-    if all(not n.shape or n.shape is first for n in nodes):
+    first = next((n.shape for n in nodes if n.shape), ())
+    if all(not n.shape or n.shape == first for n in nodes):
         return list(nodes)
     shape = broadcast_shapes(name, [n.shape for n in nodes], names)
     return [n if not n.shape or n.shape == shape else broadcast_to(n, shape) for n in nodes]
