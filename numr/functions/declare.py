@@ -10,7 +10,6 @@ kind have in common (Args, Returns, Raises) into the docstring, before its first
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
 from typing import Any
 
@@ -114,7 +113,8 @@ def _finished(
     for attribute in ("__name__", "__qualname__", "__module__", "__annotations__"):
         setattr(function, attribute, getattr(template, attribute))
     function.__wrapped__ = template  # type: ignore[attr-defined]
-    text, mark, examples = inspect.getdoc(template).partition(">>>")  # type: ignore[union-attr]
+    lines = (template.__doc__ or "").splitlines()
+    text, mark, examples = "\n".join(x.removeprefix("    ") for x in lines).partition(">>>")
     taken = kind_names(kinds + ("biu" if result == FLOATING else ""))
     args = [f"    x: array of any shape, {taken}; or a Python number."]
     raises = [f"    DTypeError: for a dtype that is not {taken}."]
