@@ -44,6 +44,11 @@ def _tie(greater: Elementwise) -> tuple[Any, Any]:
     return (lambda out, x, y: partial(x, y)), (lambda out, x, y: partial(y, x))
 
 
+def _zero_at_origin(y: Node, x: Node, slope: Node) -> Node:
+    origin = bit_and(eq(x, like(x, 0)), eq(y, like(y, 0)))
+    return _zero_where(origin, slope)
+
+
 eq = Elementwise(S.eq, doc="x == y")
 ne = Elementwise(S.ne, doc="x != y")
 lt = Elementwise(S.lt, doc="x < y")
@@ -131,10 +136,10 @@ hypot = Elementwise(
 atan2 = Elementwise(
     S.atan2,
     (
-        lambda out, y, x: div(x, add(mul(x, x), mul(y, y))),
-        lambda out, y, x: neg(div(y, add(mul(x, x), mul(y, y)))),
+        lambda out, y, x: _zero_at_origin(y, x, div(x, add(mul(x, x), mul(y, y)))),
+        lambda out, y, x: _zero_at_origin(y, x, neg(div(y, add(mul(x, x), mul(y, y))))),
     ),
-    doc="The angle of the point (x, y); operands are (y, x).",
+    doc="The angle of the point (x, y); operands are (y, x); derivative 0 at the origin.",
     domain=((0.3, 3.0),),
 )
 

@@ -116,6 +116,32 @@ def test_guarded_reduction(mode: Any) -> None:
     check(mode(third)(nr.asarray(X)), _closed(X, X > 0, lambda x: 0.375 * x**-2.5))
 
 
+@MODES
+def test_guards_seen_through_what_moves_and_sums(mode: Any) -> None:
+    x = np.array([0.0, 1.0, 4.0])
+    m = nr.asarray([False, True, True])
+    slope = np.array([0.0, 1.0, 0.25])
+    where, log, total = nr.where, nr.log, nr.sum
+    for f, want in (
+        (lambda x: total(where(m[:, None], nr.reshape(log(x), (3, 1)), 0)), slope),
+        (lambda x: total(where(m, nr.broadcast_to(log(x), (2, 3)), 0)), 2 * slope),
+        (lambda x: total(where(m, nr.flip(nr.flip(log(x))), 0)), slope),
+        (lambda x: total(where(m, log(x)[nr.asarray([0, 1, 2])], 0)), slope),
+        (lambda x: total(where(m[:2], log(x)[:2], 0)), [0, 1, 0]),
+        (lambda x: total(where(m, nr.stack([log(x), log(x)]), 0)), 2 * slope),
+        (lambda x: total(where(m, -log(x) * x / x, 0)), -slope),
+        (lambda x: total(where(m, nr.astype(log(x), nr.float64) + log(x), 0)), 2 * slope),
+    ):
+        check(mode(nr.grad(f))(x), want)
+    rows = np.array([[0.0, 1.0], [0.0, 4.0]])
+    f = lambda x: total(where(nr.all(x > 0, axis=0), total(log(x), axis=0), 0))
+    check(mode(nr.grad(f))(rows), [[0, 1], [0, 0.25]])
+    nothing = nr.asarray([False, False])
+    check(mode(nr.grad(lambda s: total(where(nothing, nr.log(s) * 2, 0))))(0.0), 0.0)
+    check(mode(nr.grad(lambda s: total(where(nothing, nr.ones(2) * nr.log(s), 0))))(0.0), 0.0)
+    check(mode(nr.grad(nr.atan2, argnums=(0, 1)))(0.0, 0.0), [0, 0])
+
+
 # -- ties, zeros ----------------------------------------------------------------------------------
 
 
