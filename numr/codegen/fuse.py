@@ -27,6 +27,9 @@ MAX_WEIGHT = 3000
 # The largest length that is written into kernels as a literal (in graphs with reductions).
 UNROLL = 4
 
+# How many of the latest groups of its kind a result may join.
+GROUP_WINDOW = 16
+
 VIEWS = ("permute", "reshape", "broadcast")
 
 
@@ -67,6 +70,15 @@ def is_element(node: Node) -> bool:
     return node.prim.lowering == "element"
 
 
+@dataclass(slots=True)
+class _Group:
+    """Results computed together, as bit sets of stored nodes: themselves, and what they depend on."""
+
+    members: list[Node]
+    bits: int
+    depends: int
+
+
 class _Fuser:
     def __init__(self, graph: Canonical, hints: Sequence[int], max_operands: int) -> None:
         self.graph = graph
@@ -76,6 +88,7 @@ class _Fuser:
         self.max_operands = max_operands
         self.reasons: dict[Node, str] = {}
         self.weights: dict[Node, int] = {}
+        self.separate = False
         self.has_reduction = any(
             hasattr(n.prim, "monoid") and n.inputs[0].rank > 1 for n in self.order
         )
@@ -206,7 +219,12 @@ class _Fuser:
             if len(users) > 1 and self.expensive(node):
                 self.store(node, f"{len(users)} kernels use it, at cost {self.weights[node]}")
         steps.extend(self._other_step(n) for n in roots if not is_element(n))
-        return _ordered(steps)
+        ordered = _ordered(steps)
+        if ordered is None:
+            # Two groups need each other's results: compute every result by itself.
+            self.separate = True
+            return self._build_all()
+        return ordered
 
     def _check_repeats(self, node: Node, indices: set[Index], step: RegionStep) -> None:
         """Store what one kernel would compute several times over, unless it is larger than the result."""
@@ -224,20 +242,26 @@ class _Fuser:
     def _group(self, roots: Sequence[Node]) -> list[list[Node]]:
         """Results that one kernel computes together: over the same axes, none built on another by way
         of a third."""
-        depends = self._stored_dependencies()
-        groups: list[tuple[Any, list[Node]]] = []
+        if self.separate:
+            return [[root] for root in roots]
+        depends, bits = self._stored_dependencies()
+        groups: list[_Group] = []
+        by_key: dict[Any, list[_Group]] = {}
         for root in roots:
-            key = self._group_key(root)
-            for other, members in groups:
+            found = by_key.setdefault(self._group_key(root), [])
+            # The latest groups only: in a long chain no earlier one can take the root anyway.
+            for group in found[:-GROUP_WINDOW:-1]:
                 # Neither may depend on the other through anything outside the group.
-                if other == key and not any(
-                    m in depends[root] or root in depends[m] for m in members
-                ):
-                    members.append(root)
+                if not (group.bits & depends[root] or bits[root] & group.depends):
                     break
             else:
-                groups.append((key, [root]))
-        return [members for _, members in groups]
+                group = _Group([], 0, 0)
+                groups.append(group)
+                found.append(group)
+            group.members.append(root)
+            group.bits |= bits[root]
+            group.depends |= depends[root]
+        return [group.members for group in groups]
 
     def _group_key(self, root: Node) -> Any:
         shape = tuple(self.extent(n) for n in root.shape if n != 1)
@@ -259,17 +283,18 @@ class _Fuser:
                     stack.append(x)
         return None
 
-    def _stored_dependencies(self) -> dict[Node, set[Node]]:
-        """For every stored node, the stored nodes it depends on."""
-        found: dict[Node, set[Node]] = {}
+    def _stored_dependencies(self) -> tuple[dict[Node, int], dict[Node, int]]:
+        """For every node, the stored nodes it depends on as a bit set, and each stored node's bit."""
+        bits: dict[Node, int] = {}
+        found: dict[Node, int] = {}
         for node in self.order:
-            mine: set[Node] = set()
+            mine = 0
             for x in node.inputs:
-                mine |= found[x]
-                if x in self.reasons:
-                    mine.add(x)
+                mine |= found[x] | bits.get(x, 0)
             found[node] = mine
-        return found
+            if node in self.reasons:
+                bits[node] = 1 << len(bits)
+        return found, bits
 
     # -- steps -----------------------------------------------------------------------------------
 
@@ -347,8 +372,9 @@ def writes(step: Step) -> list[Node]:
     return [step.node] if isinstance(step, LibraryStep) else step.targets
 
 
-def _ordered(steps: Sequence[Step]) -> list[Step]:
-    """Steps so that every node is written before it is read; otherwise in order of first result."""
+def _ordered(steps: Sequence[Step]) -> list[Step] | None:
+    """Steps so that every node is written before it is read, otherwise in order of first result; None
+    if there is no such order."""
     writer = {node: step for step in steps for node in writes(step)}
     pending = {
         id(s): {id(writer[n]) for n in reads(s) if n in writer and writer[n] is not s}
@@ -358,7 +384,9 @@ def _ordered(steps: Sequence[Step]) -> list[Step]:
     done: set[int] = set()
     ordered: list[Step] = []
     while rest:
-        ready = next(s for s in rest if pending[id(s)] <= done)
+        ready = next((s for s in rest if pending[id(s)] <= done), None)
+        if ready is None:
+            return None
         rest.remove(ready)
         done.add(id(ready))
         ordered.append(ready)
