@@ -121,7 +121,13 @@ class Plan:
         inputs = [*traced.params, *traced.captured]
         bound = compile_graph(inputs, traced.outputs, **options)
         captured = [n.value for n in traced.captured]
-        self.run = bound if not captured else (lambda *values: bound(*values, *captured))
+        program = bound if not captured else (lambda *values: bound(*values, *captured))
+
+        def first(*values: Any) -> Any:
+            self.run, results = _owning(program, values)
+            return results
+
+        self.run = first
         self.out_tree = traced.out_tree
         self.weak = traced.weak
         self.single = traced.out_tree == _LEAF_TREE
@@ -138,6 +144,25 @@ class Plan:
         if self.single:
             return from_value(results[0])
         return self.out_tree.unflatten([from_value(v) for v in results])
+
+
+def _owning(program: Callable[..., Any], values: Sequence[Any]) -> tuple[Callable[..., Any], Any]:
+    """The program, made to return no memory of its arguments (a caller may change a NumPy array
+    later), and its results on the given values. Which results are views never changes."""
+    results = program(*values)
+    mine = [v for v in values if type(v) is _ndarray]
+    views = [
+        k
+        for k, r in enumerate(results)
+        if type(r) is _ndarray and any(np.may_share_memory(r, v) for v in mine)
+    ]
+    if not views:
+        return program, results
+
+    def copied(results: Any) -> list[Any]:
+        return [np.array(r, order="C") if k in views else r for k, r in enumerate(results)]
+
+    return (lambda *values: copied(program(*values))), copied(results)
 
 
 _LEAF_TREE = tree.structure(0.0)
@@ -220,9 +245,9 @@ class Jitted:
                     plan = self._plans[full_key] = self._compile(rebuild, specs)
         else:
             trace_statistics.hits += 1
+        result = plan.call(values)
         if not kwargs and not self._static_argnums and not self._donate:
             self._make_fast(args, plan)
-        result = plan.call(values)
         for i in self._donate:
             if i < len(args):
                 _donate(args[i])

@@ -201,6 +201,18 @@ def test_donated_arguments_cannot_be_read() -> None:
     check(f(v, v), 2 * v)
 
 
+def test_results_do_not_share_memory_with_arguments() -> None:
+    f = nr.jit(lambda x, y: (x, nr.reshape(y, (3, 1)), x + y, x * 1.0))
+    for _ in range(3):
+        x, y = np.ones(3), np.full(3, 2.0)
+        first, second, third, fourth = f(x, y)
+        x[:] = y[:] = -1.0
+        check(first, [1, 1, 1])
+        check(second, [[2], [2], [2]])
+        check(third, [3, 3, 3])
+        check(fourth, [1, 1, 1])
+
+
 def test_fast_math() -> None:
     x = np.linspace(0.1, 3.0, 1001)
     f = lambda x: nr.sum(nr.exp(-x) * nr.sin(x) / (1 + x * x))
