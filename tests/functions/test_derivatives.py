@@ -235,7 +235,7 @@ def test_indices_get_no_derivative() -> None:
     np.testing.assert_array_equal(gradient_at(f, [0.5, 2.5]), [0.0, 1.0])
 
 
-def test_the_sum_is_compiled_as_it_is_interpreted() -> None:
+def test_compiled_gradients_are_the_interpreted_ones() -> None:
     for name in ("gelu", "softplus", "logsumexp", "updates", "gathers", "einsum", "cumprod"):
         f, x = SMOOTH[name]
         gradient = nr.grad(weighted(f))
