@@ -296,6 +296,13 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
     if isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic):
         target = _default(type(x)) if dtype is None else as_dtype(dtype)
         return from_node(const(x, target))
+    if type(x) is np.ndarray and dtype is None and copy is None and _in_jit():
+        # One array read twice while a function is traced is one captured input.
+        known = scope.arena.get((to_array, id(x)))
+        if known is None:
+            known = scope.arena[to_array, id(x)] = to_array(x, copy=True).node
+            scope.arena[to_array, "kept", id(x)] = x  # type: ignore[assignment]
+        return from_node(known)
     if isinstance(x, (list, tuple)) and _holds_arrays(x):
         from numr.functions.joining import stack
 
@@ -317,6 +324,14 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
     if not (value.dtype.isnative and value.flags.aligned):
         value = np.array(value, value.dtype.newbyteorder("="), order="C")
     return from_value(value)
+
+
+def _in_jit() -> bool:
+    """Whether a function is being traced for jit, so that its arena is its own."""
+    trace = scope.trace
+    while trace is not None and trace.kind != "jit":
+        trace = trace.parent
+    return trace is not None
 
 
 def _default(kind: type) -> DType:
