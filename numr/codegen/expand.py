@@ -143,6 +143,8 @@ class Expander:
         free = frozenset().union(*(e.free for e in index)) if index else frozenset()
         extents = [self.extent(x.shape[a]) for a in axes]
         self._check_placement(node, index, free, extents)
+        # The axes of a guard are in use too: a reduction must not bind them anew.
+        taken = free if self.guard is None else free | self.guard.free
         picked: list[Axis] = []
         operand_index: list[Expr] = []
         rest = iter(index)
@@ -152,7 +154,7 @@ class Expander:
             elif n == 1:
                 operand_index.append(self._zero)
             else:
-                axis = self.pool.pick(self.extent(n), lambda a: a in free or a in picked)
+                axis = self.pool.pick(self.extent(n), lambda a: a in taken or a in picked)
                 picked.append(axis)
                 operand_index.append(self.builder.axis(axis))
         if not picked:
