@@ -236,7 +236,16 @@ def test_indices_get_no_derivative() -> None:
 
 
 def test_compiled_gradients_are_the_interpreted_ones() -> None:
-    for name in ("slices", "gelu", "softplus", "logsumexp", "updates", "gathers", "einsum", "cumprod"):
+    for name in (
+        "slices",
+        "gelu",
+        "softplus",
+        "logsumexp",
+        "updates",
+        "gathers",
+        "einsum",
+        "cumprod",
+    ):
         f, x = SMOOTH[name]
         gradient = nr.grad(weighted(f))
         want = value(gradient(nr.asarray(x)))
