@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numr.ir.dims import Shape, Size
 from numr.ir.node import Node
 from numr.ir.rewrite.engine import Rule
 from numr.primitives.elementwise import Elementwise, Select, cast
@@ -17,11 +18,28 @@ def _permute_permute(node: Node) -> Node | None:
     return permute(x.inputs[0], tuple(inner[i] for i in outer))
 
 
+def same_lengths(a: Shape, b: Shape) -> bool:
+    """Whether two shapes are equal by construction: a program serves other sizes than those it was
+    rewritten at, so lengths that merely happen to be equal must not decide."""
+
+    def key(n: int) -> object:
+        return n.root() if type(n) is Size else n
+
+    def same(m: int, n: int) -> bool:
+        p, q = key(m), key(n)
+        return p is q or (type(p) is int and type(q) is int and p == q)
+
+    return len(a) == len(b) and all(map(same, a, b))
+
+
 def _reshape_reshape(node: Node) -> Node | None:
     (x,) = node.inputs
-    if node.shape == x.shape:
+    if same_lengths(node.shape, x.shape):
         return x
-    return reshape(x.inputs[0], node.shape) if x.prim is RESHAPE else None
+    if x.prim is not RESHAPE:
+        return None
+    (inner,) = x.inputs
+    return inner if same_lengths(inner.shape, node.shape) else RESHAPE(inner, shape=node.shape)
 
 
 def _broadcast_broadcast(node: Node) -> Node | None:
@@ -101,7 +119,11 @@ def _sum_of_length_one(node: Node) -> Node | None:
 def _full_slice(node: Node) -> Node | None:
     (x,) = node.inputs
     p = node.params
-    whole = node.shape == x.shape and not any(p["starts"]) and all(s == 1 for s in p["steps"])
+    whole = (
+        same_lengths(node.shape, x.shape)
+        and not any(p["starts"])
+        and all(s == 1 for s in p["steps"])
+    )
     return x if whole else None
 
 

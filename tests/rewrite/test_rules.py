@@ -137,3 +137,9 @@ def test_gradients_keep_their_values() -> None:
     want, got = interpret([out, after], {})
     np.testing.assert_allclose(got, want, rtol=1e-13)
     assert len(toposort([after])) < len(toposort([out]))
+
+
+def test_lengths_that_happen_to_be_equal_decide_nothing() -> None:
+    f = nr.jit(lambda x: nr.reshape(nr.reshape(x, (-1,)), (20, 30)) + 0.5)
+    assert f(np.zeros((20, 30))).shape == (20, 30)
+    assert f(np.zeros((30, 20))).shape == (20, 30)
