@@ -134,10 +134,6 @@ class _Linearized:
         return out
 
 
-def _wrap(node: Node) -> Array:
-    return from_node(node)
-
-
 def _arrays(structure: tree.TreeDef, nodes: Sequence[Node]) -> Any:
     return structure.unflatten([from_node(n) for n in nodes])
 

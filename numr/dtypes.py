@@ -87,8 +87,6 @@ ALL: tuple[DType, ...] = (
     complex64,
     complex128,
 )
-BY_NAME: dict[str, DType] = {d.name: d for d in ALL}
-BY_SHORT: dict[str, DType] = {d.short: d for d in ALL}
 _BY_NUMPY: dict[np.dtype[Any], DType] = {d.dtype: d for d in ALL}
 
 # What a Python scalar becomes when nothing else decides (array API: the default dtypes).

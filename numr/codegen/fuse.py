@@ -80,12 +80,11 @@ class _Group:
 
 
 class _Fuser:
-    def __init__(self, graph: Canonical, hints: Sequence[int], max_operands: int) -> None:
+    def __init__(self, graph: Canonical, hints: Sequence[int]) -> None:
         self.graph = graph
         self.order = graph.order
         self.inputs = set(graph.inputs)
         self.hints = hints
-        self.max_operands = max_operands
         self.reasons: dict[Node, str] = {}
         self.weights: dict[Node, int] = {}
         self.separate = False
@@ -108,15 +107,13 @@ class _Fuser:
 
     def base(self, node: Node) -> Node:
         """The stored node whose memory a reshape of it shares."""
-        while node not in self.reasons and node.prim.name == "reshape":
+        while self._inlined(node) and node.prim.name == "reshape":
             node = node.inputs[0]
         return node
 
     def inside(self, node: Node) -> bool:
-        if node in self.inputs or node in self.reasons:
-            return False
-        # A reshape of something stored is only another shape for its memory.
-        return not (node.prim.name == "reshape" and not self._inlined(self.base(node)))
+        # A reshape of something stored is only another shape for its memory: its base decides.
+        return self._inlined(node) and self._inlined(self.base(node))
 
     def _inlined(self, node: Node) -> bool:
         return node not in self.inputs and node not in self.reasons
@@ -124,7 +121,7 @@ class _Fuser:
     def viewed(self, node: Node) -> tuple[Node, list[Node]]:
         """A library operand as a stored node under views, which cost nothing."""
         chain: list[Node] = []
-        while node not in self.inputs and node not in self.reasons and node.prim.name in VIEWS:
+        while self._inlined(node) and node.prim.name in VIEWS:
             chain.append(node)
             node = node.inputs[0]
         if self._inlined(node):
@@ -148,16 +145,11 @@ class _Fuser:
                     for x in node.inputs:
                         self.viewed(x)
         for out in self.graph.outputs:
-            self.store(self._result_base(out), "a result")
+            self.store(self.base(out), "a result")
         self._bound_depth()
 
     def _filled(self, node: Node) -> bool:
         return node.prim.name == "broadcast" and node.inputs[0].prim is CONST
-
-    def _result_base(self, out: Node) -> Node:
-        while out not in self.inputs and out not in self.reasons and out.prim.name == "reshape":
-            out = out.inputs[0]
-        return out
 
     def _bound_depth(self) -> None:
         depth: dict[Node, int] = {}
@@ -193,15 +185,8 @@ class _Fuser:
                 break
             self.weights.clear()
             self._bound_depth()
-        results = [(self._result_base(out), self._result_views(out)) for out in self.graph.outputs]
+        results = [self.viewed(out) for out in self.graph.outputs]
         return Fused(built, dict(self.reasons), results)
-
-    def _result_views(self, out: Node) -> list[Node]:
-        chain = []
-        while out not in self.inputs and out not in self.reasons:
-            chain.append(out)
-            out = out.inputs[0]
-        return chain[::-1]
 
     def _build_all(self) -> list[Step]:
         roots = [n for n in self.order if n in self.reasons and n not in self.inputs]
@@ -393,6 +378,6 @@ def _ordered(steps: Sequence[Step]) -> list[Step] | None:
     return ordered
 
 
-def fuse(graph: Canonical, hints: Sequence[int], max_operands: int = 64) -> Fused:
+def fuse(graph: Canonical, hints: Sequence[int]) -> Fused:
     """Partition a graph. `hints[d]` is a representative size of symbol d (exact up to UNROLL)."""
-    return _Fuser(graph, hints, max_operands).run()
+    return _Fuser(graph, hints).run()

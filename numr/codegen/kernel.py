@@ -152,6 +152,15 @@ def _render(body: list[Statement], depth: int) -> Iterator[str]:
             yield from _render(statement.body, depth + 1)
 
 
+def stores(body: list[Statement]) -> Iterator[str]:
+    """The names of the buffers that statements store to."""
+    for statement in body:
+        if isinstance(statement, Store):
+            yield statement.buffer
+        elif isinstance(statement, For):
+            yield from stores(statement.body)
+
+
 class InvalidKernel(Exception):
     """A kernel that breaks the IR's rules: a defect of lowering, never of the user's program."""
 

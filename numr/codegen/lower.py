@@ -16,6 +16,7 @@ from numr.codegen.kernel import (
     Accumulate,
     Declare,
     For,
+    InvalidKernel,
     Kernel,
     Let,
     Literal,
@@ -23,6 +24,7 @@ from numr.codegen.kernel import (
     Store,
     Value,
     Var,
+    stores,
     verify,
 )
 from numr.codegen.prepare import (
@@ -312,8 +314,13 @@ def lower(region: Region, schedule: Schedule) -> Lowered:
     from numr.codegen.strategies import STRATEGIES
 
     lowered = STRATEGIES[schedule.kind](builder, region, schedule)
+    stored: set[tuple[str, int]] = set()
     for stage in lowered.stages:
         verify(stage.kernel)
+        places = dict(zip((b.name for b in stage.kernel.buffers), stage.buffers, strict=True))
+        stored.update(places[name] for name in stores(stage.kernel.body))
+    if not {("out", o.slot) for o in region.outputs} <= stored:
+        raise InvalidKernel("a result of the region is stored by none of its kernels")
     return lowered
 
 

@@ -164,7 +164,7 @@ def build_program(graph: Canonical, hints: Sequence[int], backend: Any, fast_mat
     outputs = rewrite(graph.inputs, graph.outputs, fast_math)
     # The same size table: rewriting makes no new lengths, so symbols keep their numbers.
     rewritten = Canonical(graph.inputs, outputs, graph.table)
-    fused = fuse(rewritten, hints, backend.capabilities.max_buffers)
+    fused = fuse(rewritten, hints)
     program = _Assembler(rewritten, fused, hints, backend).run()
     program.built = backend.build(program.kernels, fast_math)
     return program

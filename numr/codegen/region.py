@@ -15,7 +15,6 @@ from numr.ir.dims import Dim, Extent
 from numr.ir.scalar import ScalarOp
 
 Monoid = Literal["add", "mul", "max", "min", "and", "or"]
-IDENTITY_DOC = "add 0, mul 1, max -inf or the least integer, min +inf or the greatest, and 1, or 0"
 
 
 class Axis:

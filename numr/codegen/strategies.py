@@ -185,6 +185,16 @@ def _own(roots: Sequence[Expr]) -> set[Expr]:
     return seen
 
 
+def _open_block(emitter: Emitter, axis: Axis, block: int) -> tuple[Axis, Value, Value]:
+    """Open the grid over blocks of an axis; its axis, and the bounds of the block at hand."""
+    part = Axis("block", 1)
+    emitter.open(part, LO, HI)
+    width = Literal(block, int64)
+    lo = emitter.let("mul", (emitter.variables[part][-1], width), int64)
+    end = emitter.let("add", (lo, width), int64)
+    return part, lo, emitter.let("minimum", (end, emitter.size(axis.extent)), int64)
+
+
 def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     """Reductions along the axis that memory does not run along: accumulate whole runs, never stride."""
     axes = region.outputs[0].axes
@@ -196,10 +206,12 @@ def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
     count = len(region.operands) + len(outputs)
     shape = tuple(a.extent for a in axes)
     places: list[str] = []
+    # A reduction is accumulated in the first result that it is; a second one is a copy of that.
+    direct = {o.expr: o for o in reversed(region.outputs)}
+    rest = [o for o in region.outputs if direct[o.expr] is not o or o.expr not in reductions]
     for r in reductions:
-        direct = next((o for o in region.outputs if o.expr is r), None)
-        if direct is not None:
-            places.append(_buffer(region, direct))
+        if r in direct:
+            places.append(_buffer(region, direct[r]))
         else:
             places.append(f"a{count + len(lowered.temporaries)}")
             lowered.temporaries.append(Temporary(shape, r.dtype))
@@ -213,12 +225,7 @@ def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
         lo, hi = ZERO, emitter.size(last.extent)
     else:
         grid, block = factors(last.extent), schedule.block
-        part = Axis("block", 1)
-        emitter.open(part, LO, HI)
-        width = Literal(block, int64)
-        lo = emitter.let("mul", (emitter.variables[part][-1], width), int64)
-        end = emitter.let("add", (lo, width), int64)
-        hi = emitter.let("minimum", (end, emitter.size(last.extent)), int64)
+        part, lo, hi = _open_block(emitter, last, block)
     emitter.open(last, lo, hi)
     for r, place in zip(reductions, places, strict=True):
         emitter.statement(Store(place, emitter.linear(index, shape), identity(r.data[0], r.dtype)))
@@ -233,13 +240,12 @@ def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
     emitter.close(last)
     for a in reversed(reductions[0].data[1]):
         emitter.close(a)
-    if any(o.expr not in reductions for o in region.outputs):
+    if rest:
         for r, place in zip(reductions, places, strict=True):
             emitter.cached[r] = (place, index, shape)
         emitter.open(last, lo, hi)
-        for o in region.outputs:
-            if o.expr not in reductions:
-                emitter.store(o, _buffer(region, o))
+        for o in rest:
+            emitter.store(o, _buffer(region, o))
         emitter.close(last)
     for a in reversed(outer or (part,)):
         emitter.close(a)
@@ -272,13 +278,8 @@ def blocks(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     temporaries = [Temporary((count,), r.dtype) for r in outer]
     names = [f"a{len(region.operands) + k}" for k in range(len(outer))]
 
-    part = Axis("block", 1)
-    emitter.open(part, LO, HI)
+    part, lo, hi = _open_block(emitter, first, schedule.block)
     here = emitter.variables[part][-1]
-    width = Literal(schedule.block, int64)
-    lo = emitter.let("mul", (here, width), int64)
-    end = emitter.let("add", (lo, width), int64)
-    hi = emitter.let("minimum", (end, emitter.size(first.extent)), int64)
     accumulators = [emitter.fresh(r.dtype) for r in outer]
     for r, var in zip(outer, accumulators, strict=True):
         emitter.statement(Declare(var, identity(r.data[0], r.dtype)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -138,6 +138,3 @@ def deepest_trace(operands: Sequence[Node]) -> Trace | None:
         ):
             found = trace
     return found
-
-
-Builder = Callable[..., Node]

@@ -115,9 +115,3 @@ class Canonical:
         if isinstance(value, tuple):
             return "(" + ",".join([self._param(v) for v in value]) + ")"
         return repr(value)
-
-
-def free_leaves(outputs: Sequence[Node], bound: Sequence[Node] = ()) -> list[Node]:
-    """Leaves (computed buffers) that outputs depend on besides the bound nodes, in first-use order."""
-    known = set(bound)
-    return [n for n in toposort(outputs) if n.value is not None and n not in known]

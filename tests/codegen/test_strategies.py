@@ -1,0 +1,36 @@
+"""What each way of computing a Region must hold to, where a whole-function test would not show it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import numr as nr
+from numr.codegen import strategies
+from numr.codegen.kernel import InvalidKernel
+
+
+def columns_twice(x: nr.Array) -> tuple[nr.Array, nr.Array, nr.Array]:
+    total = nr.sum(x, axis=0)
+    return total, nr.sum(x[None], axis=(0, 1)), 2 * total
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (1000, 7), (8, 33, 40)])
+def test_one_reduction_that_is_several_results_is_stored_in_each(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(0).normal(size=shape)
+    for result, factor in zip(nr.jit(columns_twice)(x), (1, 1, 2), strict=True):
+        axes = 0 if result.ndim == len(shape) - 1 else (0, 1)
+        expected = factor * (x.sum(0) if axes == 0 else x[None].sum((0, 1)))
+        np.testing.assert_allclose(result.numpy(), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_a_strategy_that_forgets_a_result_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forgetful(builder, region, schedule):  # type: ignore[no-untyped-def]
+        lowered = strategies.points(builder, region, schedule)
+        for stage in lowered.stages:
+            stage.kernel.body.clear()
+        return lowered
+
+    monkeypatch.setitem(strategies.STRATEGIES, "points", forgetful)
+    with pytest.raises(InvalidKernel, match="stored by none of its kernels"):
+        nr.jit(lambda x: nr.sin(x) * 0.123456789)(np.arange(3.0))
