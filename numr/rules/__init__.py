@@ -1,48 +1,65 @@
-"""Rewriting before fusion: what only derivatives need goes, composites expand, rules simplify."""
+"""Rewriting before fusion: what only derivatives need goes, formulas are put stably, work is saved."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
 
-from numr.ir.node import Node, located, toposort
-from numr.ir.rewrite.engine import Fired, Rule, index_rules, rewrite_graph
+from numr.ir.node import Node, scope, toposort
+from numr.ir.rewrite.engine import Fired, Rule, index_rules, own_arena, rewrite_graph
 
 TRANSPARENT = ("alias", "stop_gradient")
+CANONICAL, STABLE, SIMPLIFY = 0, 1, 2
 
 
 @functools.cache
+def phases() -> tuple[tuple[Rule, ...], ...]:
+    """The rules of each phase, in the order they are tried: canonical, stable, simplify.
+
+    The canonical ones run along with the others, so that these meet every formula in one form.
+    """
+    import numr.primitives  # noqa: F401  (some rules apply to whole kinds of the registry)
+    from numr.rules import canonical, simplify, stable, structure
+
+    return (*canonical.RULES, *structure.RULES), stable.RULES, simplify.RULES
+
+
 def all_rules() -> tuple[Rule, ...]:
-    """Every rule, in the order they are tried."""
-    from numr.rules import arithmetic, structure
-
-    return (*arithmetic.RULES, *structure.RULES)
+    """Every rule."""
+    return tuple(rule for phase in phases() for rule in phase)
 
 
 @functools.cache
-def _table(fast_math: bool) -> dict[str, list[Rule]]:
-    return index_rules(all_rules(), fast_math)
+def _table(phase: int, fast_math: bool) -> dict[str, list[Rule]]:
+    return index_rules((*phases()[CANONICAL], *phases()[phase]), fast_math)
+
+
+def reintern(
+    inputs: Sequence[Node], outputs: Sequence[Node], expanding: bool = False
+) -> list[Node]:
+    """The outputs made anew in the current arena, so that equal nodes are one, without aliases; and,
+    when `expanding`, without composites."""
+    new: dict[Node, Node] = {n: n for n in inputs}
+    location = scope.location
+    for node in toposort(outputs):
+        if node in new:
+            continue
+        prim = node.prim
+        scope.location = node.location
+        if prim.name in TRANSPARENT:
+            new[node] = new[node.inputs[0]]
+        elif node.value is not None or "serial" in node.params:
+            new[node] = node
+        else:
+            make = getattr(prim, "expand", prim) if expanding else prim
+            new[node] = make(*[new[x] for x in node.inputs], **node.params)
+    scope.location = location
+    return [new[out] for out in outputs]
 
 
 def expand(inputs: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
     """The outputs without aliases and composites, equal subgraphs merged."""
-    new: dict[Node, Node] = {n: n for n in inputs}
-    for node in toposort(outputs):
-        if node in new:
-            continue
-        if node.prim.name in TRANSPARENT:
-            new[node] = new[node.inputs[0]]
-        elif node.value is not None or not node.inputs:
-            new[node] = node
-        else:
-            expansion = getattr(node.prim, "expand", None)
-            operands = [new[x] for x in node.inputs]
-            with located(node.location):
-                if expansion is not None:
-                    new[node] = expansion(*operands, **node.params)
-                else:
-                    new[node] = node.prim(*operands, **node.params)
-    return [new[out] for out in outputs]
+    return reintern(inputs, outputs, expanding=True)
 
 
 def rewrite(
@@ -51,14 +68,22 @@ def rewrite(
     fast_math: bool,
     record: list[Fired] | None = None,
 ) -> list[Node]:
-    """The outputs in their simplest form: the same inputs, the same lengths."""
+    """The outputs in their simplest form: the same inputs, the same lengths.
+
+    Args:
+        inputs: nodes to treat as given.
+        outputs: what to compute.
+        fast_math: allow rules that ignore NaN, infinities and the sign of zero.
+        record: where to note every rewrite.
+    """
     from numr.rules.sharing import share_reciprocals
 
-    outputs = expand(inputs, outputs)
-    table = _table(fast_math)
-    for _ in range(4):
-        before = outputs
-        outputs = rewrite_graph(inputs, outputs, table, record)
-        if all(a is b for a, b in zip(before, outputs, strict=True)):
-            break
-    return share_reciprocals(inputs, outputs)
+    with own_arena():
+        # Formulas are recognised as they were written, with composites whole; then put apart.
+        outputs = reintern(inputs, outputs)
+        outputs = rewrite_graph(inputs, outputs, _table(STABLE, fast_math), record)
+        outputs = rewrite_graph(inputs, outputs, _table(SIMPLIFY, fast_math), record)
+        if any(hasattr(n.prim, "expand") for n in toposort(outputs)):
+            outputs = expand(inputs, outputs)
+            outputs = rewrite_graph(inputs, outputs, _table(SIMPLIFY, fast_math), record)
+        return share_reciprocals(inputs, outputs, fast_math)

@@ -1,44 +1,55 @@
-"""One division where a graph has both 1 / x and c / x: scaling by a power of two is exact."""
+"""One division where several have one divisor: the rest multiply by its reciprocal."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from numr.ir.node import Node, toposort
-from numr.primitives.elementwise import div, is_one, mul
-from numr.rules.arithmetic import power_of_two
+from numr.ir.node import Node, scope, toposort
+from numr.primitives.elementwise import div, is_one, like, mul
+from numr.rules.facts import is_size, never_subnormal
+from numr.rules.vocabulary import power_of_two
 
 
-def share_reciprocals(inputs: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
-    """Write c / x as c * (1 / x) where 1 / x is computed anyway and c is a power of two.
+def share_reciprocals(
+    inputs: Sequence[Node], outputs: Sequence[Node], fast_math: bool = False
+) -> list[Node]:
+    """Write x / d as x * (1 / d) where several nodes divide by d, and this rounds but does no harm.
 
-    The two differ only where 1 / x overflows or is subnormal, that is for |x| beyond about 1e308
-    or below 1e-308.
+    It does none where d cannot be subnormal, or where x is a power of two and 1 / d is computed
+    anyway: the two then differ only for |d| beyond about 1e308 or below 1e-308.
     """
     order = toposort(outputs)
-    reciprocals = {n.inputs[1]: n for n in order if n.prim is div and is_one(n.inputs[0])}
-    wanted = {
-        n
-        for n in order
-        if n.prim is div
-        and n.inputs[1] in reciprocals
-        and not is_one(n.inputs[0])
-        and power_of_two(n.inputs[0])
+    divisions = [n for n in order if n.prim is div]
+    count = Counter(n.inputs[1] for n in divisions)
+    inverted = {
+        n.inputs[1] for n in divisions if is_one(n.inputs[0]) and n.shape == n.inputs[1].shape
     }
+    wanted = {n for n in divisions if _shares(n, count, inverted, fast_math)}
     if not wanted:
         return list(outputs)
     new: dict[Node, Node] = {n: n for n in inputs}
+    location = scope.location
     for node in order:
         if node in new:
             continue
-        if node.value is not None or not node.inputs:
+        if not node.inputs:
             new[node] = node
-        elif node in wanted:
-            new[node] = (
-                mul(new[node.inputs[0]], new[reciprocals[node.inputs[1]]])
-                if reciprocals[node.inputs[1]] in new
-                else node.prim(*(new[x] for x in node.inputs))
-            )
+            continue
+        scope.location = node.location
+        operands = [new[x] for x in node.inputs]
+        if node in wanted:
+            x, d = operands
+            new[node] = mul(x, div(like(d, 1), d))
         else:
-            new[node] = node.prim(*(new[x] for x in node.inputs), **node.params)
+            new[node] = node.prim(*operands, **node.params)
+    scope.location = location
     return [new[out] for out in outputs]
+
+
+def _shares(node: Node, count: Counter[Node], inverted: set[Node], fast_math: bool) -> bool:
+    x, d = node.inputs
+    # The mean of equal numbers should be that number: dividing by a length stays exact.
+    if count[d] < 2 or is_one(x) or is_size(d):
+        return False
+    return fast_math or never_subnormal(d) or (d in inverted and power_of_two(x))

@@ -1,20 +1,23 @@
-"""The rewriting engine: rules by root primitive, applied bottom-up until nothing changes.
+"""The rewriting engine: rules by root primitive, applied to operands first, until nothing changes.
 
-Each node of the graph is rebuilt once from rewritten operands and then offered to the rules of its
-primitive; a node that a rule returns is offered again. No recursion: the order is the graph's own.
+Every node, and every node that a rule makes, is rebuilt from rewritten operands and offered to the
+rules of its primitive; what a rule returns is offered again. No recursion, and each node once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from numr.ir.node import Node, located, toposort
+from numr.ir.dims import Size
+from numr.ir.node import Node, scope, toposort
 
 Numerics = Literal["exact", "ulp", "fast"]
-# More rewrites of one node than this are a loop in the rules.
-LIMIT = 64
+Table = Mapping[str, Sequence["Rule"]]
+# More rewrites than this for the sake of one node are a loop in the rules.
+LIMIT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,7 @@ class Rule:
         numerics: "exact" (bit for bit), "ulp" (rounding may differ), "fast" (needs fast_math).
         example: variables -> an instance of the left-hand side, for the automatic tests.
         arity: how many variables `example` takes.
+        kinds: dtype kinds of the variables it is valid for.
     """
 
     name: str
@@ -36,15 +40,71 @@ class Rule:
     numerics: Numerics
     example: Callable[..., Node]
     arity: int
+    kinds: str = "f"
+
+    @property
+    def where(self) -> str:
+        """The file and line that declare the rule."""
+        code = self.example.__code__
+        return f"{code.co_filename}:{code.co_firstlineno}"
 
 
 @dataclass(frozen=True, slots=True)
 class Fired:
-    """A rewrite that happened."""
+    """A rewrite that happened: which rule, declared where, and the node before and after."""
 
     rule: str
     before: Node
     after: Node
+    where: str = ""
+
+
+class Arena(dict[tuple[Any, ...], Node]):
+    """Interning for rewriting: lengths that are equal by accident stay apart.
+
+    A rewritten program serves every set of sizes its graph's text allows, so two nodes may be merged
+    only where their lengths are one length, not where they happen to have one value.
+    """
+
+    def get(self, key: tuple[Any, ...], default: Any = None) -> Any:
+        return super().get(_identified(key), default)
+
+    def __setitem__(self, key: tuple[Any, ...], node: Node) -> None:
+        super().__setitem__(_identified(key), node)
+
+
+def _identified(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """A key (primitive, operands, parameters..) with the identity of each Size for its value, and the
+    operands of commutative operations in one order."""
+    if len(key) > 2:
+        return (*key[:2], *[_identity(value) for value in key[2:]])
+    prim, operands = key
+    if len(operands) == 2 and operands[0].number > operands[1].number and commutes(prim):
+        return (prim, operands[::-1])
+    return key
+
+
+def commutes(prim: Any) -> bool:
+    """Whether operands may be swapped without a trace. (max and min choose between 0.0 and -0.0.)"""
+    op = getattr(prim, "op", None)
+    return op is not None and op.commutative and prim.name not in ("maximum", "minimum")
+
+
+def _identity(value: Any) -> Any:
+    kind = type(value)
+    if kind is tuple:
+        return tuple([_identity(v) for v in value])
+    return ("size", id(value.root())) if kind is Size else value
+
+
+@contextmanager
+def own_arena() -> Iterator[None]:
+    """Make the nodes created inside in an Arena of their own, which goes with them."""
+    outer, scope.arena = scope.arena, Arena()
+    try:
+        yield
+    finally:
+        scope.arena = outer
 
 
 def index_rules(rules: Iterable[Rule], fast_math: bool) -> dict[str, list[Rule]]:
@@ -60,38 +120,75 @@ def index_rules(rules: Iterable[Rule], fast_math: bool) -> dict[str, list[Rule]]
 def rewrite_graph(
     inputs: Sequence[Node],
     outputs: Sequence[Node],
-    table: Mapping[str, Sequence[Rule]],
+    table: Table,
     record: list[Fired] | None = None,
 ) -> list[Node]:
-    """The outputs after one bottom-up pass; operands are always rewritten before their users."""
-    new: dict[Node, Node] = {n: n for n in inputs}
-    for node in toposort(outputs):
-        if node not in new:
-            new[node] = _rebuilt(node, new, table, record)
-    return [new[out] for out in outputs]
+    """The outputs with every node in normal form: no rule of the table applies to any of them."""
+    done: dict[Node, Node] = {n: n for n in inputs}
+    location = scope.location
+    try:
+        for node in toposort(outputs):
+            if node not in done:
+                scope.location = node.location
+                _settle(node, done, table, record)
+    finally:
+        scope.location = location
+    return [done[out] for out in outputs]
 
 
-def _rebuilt(node: Node, new: dict[Node, Node], table: Any, record: list[Fired] | None) -> Node:
-    if node.value is not None or not node.inputs:
+def _settle(origin: Node, done: dict[Node, Node], table: Table, record: list[Fired] | None) -> None:
+    """Put the normal form of a node, whose operands have theirs, into `done`."""
+    became: dict[Node, Node] = {}
+    fired: list[str] = []
+    stack = [origin]
+    while stack:
+        node = stack[-1]
+        if node in done:
+            stack.pop()
+            continue
+        after = became.get(node)
+        if after is None:
+            waiting = [x for x in node.inputs if x not in done]
+            if waiting:
+                stack.extend(waiting)
+                continue
+            after = _step(node, done, table, record, fired)
+            became[node] = after
+            if after is not node and after not in done:
+                if len(fired) > LIMIT:
+                    raise _loop(origin, fired)
+                stack.append(after)
+                continue
+        if after is not node and after not in done:
+            raise _loop(origin, fired)  # it turned into something that contains it
+        done[node] = node if after is node else done[after]
+        stack.pop()
+
+
+def _loop(origin: Node, fired: Sequence[str]) -> AssertionError:
+    return AssertionError(f"rewrite rules loop on {origin!r}: {', '.join(fired[-6:])}")
+
+
+def _step(
+    node: Node,
+    done: dict[Node, Node],
+    table: Table,
+    record: list[Fired] | None,
+    fired: list[str],
+) -> Node:
+    """The node rebuilt from finished operands or, where it is that already, rewritten once."""
+    if not node.inputs:
         return node
-    with located(node.location):
-        operands = tuple(new[x] for x in node.inputs)
-        current = node if operands == node.inputs else node.prim(*operands, **node.params)
-        for _ in range(LIMIT):
-            after = _first(current, table, record)
-            if after is None:
-                return current
-            current = after
-    raise AssertionError(f"rewrite rules loop on {node!r}")
-
-
-def _first(node: Node, table: Any, record: list[Fired] | None) -> Node | None:
+    operands = tuple([done[x] for x in node.inputs])
+    if operands != node.inputs:
+        return node.prim(*operands, **node.params)
     for rule in table.get(node.prim.name, ()):
-        after: Node | None = rule.apply(node)
+        after = rule.apply(node)
         if after is not None and after is not node:
             if after.shape != node.shape or after.dtype is not node.dtype:
                 raise AssertionError(f"rule {rule.name} changed the type of {node!r} to {after!r}")
+            fired.append(rule.name)
             if record is not None:
-                record.append(Fired(rule.name, node, after))
+                record.append(Fired(rule.name, node, after, rule.where))
             return after
-    return None
+    return node
