@@ -30,6 +30,7 @@ from numr.codegen.kernel import (
 from numr.codegen.prepare import (
     absorb_signs,
     factors,
+    join_reciprocal_roots,
     reachable,
     roots_of,
     share_squares,
@@ -309,8 +310,10 @@ def lower(region: Region, schedule: Schedule) -> Lowered:
         region, transform(roots_of(region), lambda e, args: _import(builder, e, args))
     )
     if schedule.reduces:
-        region = absorb_signs(builder, share_squares(builder, unroll(builder, region)))
-    region = decompose(builder, region)
+        # Squares first, so that mirrored terms are recognised, and again for what is then left of them.
+        region = share_squares(builder, unroll(builder, region))
+        region = share_squares(builder, absorb_signs(builder, region))
+    region = join_reciprocal_roots(builder, decompose(builder, region))
     from numr.codegen.strategies import STRATEGIES
 
     lowered = STRATEGIES[schedule.kind](builder, region, schedule)

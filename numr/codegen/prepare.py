@@ -152,44 +152,61 @@ def unroll(builder: ExprBuilder, region: Region) -> Region:
 
 
 def share_squares(builder: ExprBuilder, region: Region) -> Region:
-    """Write (a - b) * (a - b) one way round: it equals (b - a) * (b - a) to the last bit."""
+    """Write (a - b) * (a - b) one way round: it equals (b - a) * (b - a) to the last bit.
+
+    The way round is that of a difference which is needed anyway, where there is one.
+    """
+
+    def is_difference(x: Expr) -> bool:
+        return x.kind == "op" and x.data is S.sub and x.dtype.kind == "f"
+
+    def is_even(x: Expr) -> bool:
+        if x.kind != "op" or not is_difference(x.args[0]):
+            return False
+        return x.data is S.abs_ or (x.data is S.mul and x.args[0] is x.args[1])
+
+    roots = roots_of(region)
+    wanted = {a for e in reachable(roots) if not is_even(e) for a in e.args if is_difference(a)}
 
     def ordered(x: Expr) -> Expr:
         a, b = x.args
-        return builder.op(S.sub, b, a) if a.number > b.number else x
-
-    def is_difference(x: Expr) -> bool:
-        return x.kind == "op" and x.data is S.sub
+        other = builder.op(S.sub, b, a)
+        if (x in wanted) != (other in wanted):
+            return x if x in wanted else other
+        return other if a.number > b.number else x
 
     def rule(expr: Expr, args: tuple[Expr, ...]) -> Expr:
-        if (
-            expr.kind == "op"
-            and expr.data is S.mul
-            and args[0] is args[1]
-            and is_difference(args[0])
-        ):
-            x = ordered(args[0])
-            return builder.op(S.mul, x, x)
-        if (
-            expr.kind == "op"
-            and expr.data is S.abs_
-            and is_difference(args[0])
-            and expr.dtype.kind == "f"
-        ):
-            return builder.op(S.abs_, ordered(args[0]))
+        if is_even(expr) and is_difference(args[0]):
+            return builder.op(expr.data, *(ordered(a) for a in args))
+        return remake(builder, expr, args)
+
+    return with_roots(region, transform(roots, rule))
+
+
+def join_reciprocal_roots(builder: ExprBuilder, region: Region) -> Region:
+    """Write 1 / sqrt(x) as the one operation that many processors have."""
+
+    def rule(expr: Expr, args: tuple[Expr, ...]) -> Expr:
+        if expr.kind == "op" and expr.data is S.div and expr.dtype.kind == "f":
+            one, root = args
+            if one.kind == "const" and one.data == 1 and root.kind == "op" and root.data is S.sqrt:
+                return builder.op(S.rsqrt, *root.args)
         return remake(builder, expr, args)
 
     return with_roots(region, transform(roots_of(region), rule))
 
 
 def absorb_signs(builder: ExprBuilder, region: Region) -> Region:
-    """Turn -(w * (a - b)) into w * (b - a) under a sum.
+    """Make sums of mirrored terms, as in forces between pairs, one sum.
 
-    The two differ in the sign of zero alone, and that a sum from +0.0 does not see. Mirrored terms, as
-    in forces between pairs, thereby become one expression.
+    Under a sum -(w * (a - b)) is w * (b - a): the two differ in the sign of zero alone, and that a sum
+    from +0.0 does not see. And where both the sum of w * (a - b) and that of w * (b - a) are wanted, the
+    second is 0 minus the first.
     """
+    sums: set[Expr] = set()
 
-    def flipped(x: Expr) -> Expr | None:
+    def negated(x: Expr) -> Expr | None:
+        """-x without an operation more, if x allows."""
         if x.kind != "op":
             return None
         if x.data is S.neg:
@@ -198,20 +215,27 @@ def absorb_signs(builder: ExprBuilder, region: Region) -> Region:
             return builder.op(S.sub, x.args[1], x.args[0])
         if x.data in (S.mul, S.div):
             for k in (1, 0):
-                other = flipped(x.args[k])
+                other = negated(x.args[k])
                 if other is not None:
                     args = (x.args[0], other) if k else (other, x.args[1])
                     return builder.op(x.data, *args)
         return None
 
     def rule(expr: Expr, args: tuple[Expr, ...]) -> Expr:
-        if expr.kind == "reduce" and expr.data[0] == "add" and expr.dtype.kind == "f":
-            (body,) = args
-            if body.kind == "op" and body.data is S.neg:
-                other = flipped(body.args[0])
-                if other is not None:
-                    args = (other,)
-        return remake(builder, expr, args)
+        if expr.kind != "reduce" or expr.data[0] != "add" or expr.dtype.kind != "f":
+            return remake(builder, expr, args)
+        (body,), (monoid, axes) = args, expr.data
+        if body.kind == "op" and body.data is S.neg:
+            # The negation of what is under it, written without it.
+            body = negated(body.args[0]) or body
+        here = builder.reduce(monoid, axes, body)
+        mirrored = negated(body)
+        if here not in sums and mirrored is not None:
+            there = builder.reduce(monoid, axes, mirrored)
+            if there in sums:
+                return builder.op(S.sub, builder.const(0.0, expr.dtype), there)
+        sums.add(here)
+        return here
 
     return with_roots(region, transform(roots_of(region), rule))
 

@@ -112,6 +112,8 @@ class ExprBuilder:
         return self._make("load", operand, index, dtype)
 
     def op(self, op: ScalarOp, *args: Expr) -> Expr:
+        if op.symmetric and args[0].number > args[1].number:
+            args = args[::-1]  # a * b and b * a are one expression
         operand = args[1].dtype if op.name == "select" else args[0].dtype
         return self._make("op", op, args, op.result_dtype(operand))
 

@@ -44,6 +44,11 @@ class ScalarOp:
     commutative: bool = False
     exact: bool = False
 
+    @property
+    def symmetric(self) -> bool:
+        """Whether swapping the operands leaves no trace (max and min choose between 0.0 and -0.0)."""
+        return self.commutative and self.name not in ("maximum", "minimum")
+
     def result_dtype(self, operand: DType) -> DType:
         return _RESULT_DTYPE[self.result](operand)
 
@@ -140,6 +145,7 @@ ceil = _row("ceil", 1, FLOAT, np.ceil, **E)
 rint = _row("rint", 1, FLOAT, np.rint, **E)  # half to even
 trunc = _row("trunc", 1, FLOAT, np.trunc, **E)
 sqrt = _row("sqrt", 1, INEXACT, np.sqrt, cost=6, exact=True)
+rsqrt = _row("rsqrt", 1, FLOAT, lambda x: 1 / np.sqrt(x), cost=8)
 cbrt = _row("cbrt", 1, FLOAT, np.cbrt, cost=20)
 exp = _row("exp", 1, INEXACT, np.exp, cost=12)
 exp2 = _row("exp2", 1, FLOAT, np.exp2, cost=12)

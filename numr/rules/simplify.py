@@ -70,15 +70,25 @@ def _scale_before_broadcast(node: Node) -> Node | None:
     numerics="ulp",
 )
 def _factor_out_of_sum(node: Node) -> Node | None:
-    """The sum of c x is c times the sum of x, for constants and lengths c."""
+    """The sum of c x is c times the sum of x, for constants and lengths c, wherever c stands in it."""
     (x,) = node.inputs
+    minus = x.prim is neg
+    if minus:
+        (x,) = x.inputs
     if x.prim not in (mul, div):
         return None
     first, second = x.inputs
-    if not second.shape and is_tame(second):
+    if not minus and not second.shape and is_tame(second):
         return x.prim(reduce_sum(first, **node.params), second)
-    if x.prim is mul and not first.shape and is_tame(first):
-        return mul(first, reduce_sum(second, **node.params))
+    if x.prim is div:
+        return None
+    for c, rest in (x.inputs, x.inputs[::-1]):
+        if c.prim is BROADCAST and c.inputs[0].prim is mul:
+            scale, small = c.inputs[0].inputs
+            if small.shape:
+                c, rest = scale, mul(BROADCAST(small, **c.params), rest)
+        if not c.shape and is_tame(c):
+            return mul(neg(c) if minus else c, reduce_sum(rest, **node.params))
     return None
 
 
@@ -171,6 +181,18 @@ MERGED: tuple[Rule, ...] = (
         lambda c, x, y: div(mul(c, x), y),
         lambda c, x, y: mul(c, div(x, y)),
         lambda c, x, y: moderate(c) and bool(x.shape or not y.shape) and constant(y) is None,
+        "ulp",
+    ),
+    rule(
+        "constant-out-of-numerator",
+        lambda c, x, y: mul(x, div(c, y)),
+        lambda c, x, y: mul(c, div(x, y)),
+        lambda c, x, y: (
+            moderate(c)
+            and abs(constant(c)) != 1
+            and bool(x.shape) == bool(y.shape)
+            and constant(x) is None
+        ),
         "ulp",
     ),
     rule(

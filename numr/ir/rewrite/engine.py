@@ -85,9 +85,9 @@ def _identified(key: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 def commutes(prim: Any) -> bool:
-    """Whether operands may be swapped without a trace. (max and min choose between 0.0 and -0.0.)"""
+    """Whether operands may be swapped without a trace."""
     op = getattr(prim, "op", None)
-    return op is not None and op.commutative and prim.name not in ("maximum", "minimum")
+    return op is not None and op.symmetric
 
 
 def _identity(value: Any) -> Any:

@@ -23,6 +23,7 @@ FUNCTIONS: dict[str, Any] = {
     "erfc": special.erfc,
     "lgamma": special.gammaln,
     "digamma": special.digamma,
+    "rsqrt": lambda x: 1 / np.sqrt(x),
     "pow": np.power,
     "atan2": np.arctan2,
     "hypot": np.hypot,

@@ -36,7 +36,7 @@ from collections.abc import Sequence
 from numr.codegen.backends.cpu import frontend, machine, vectormath
 
 _LLVM_TYPES = {"f32": "float", "f64": "double"}
-_FLOAT_ARITHMETIC = re.compile(r"= (fadd|fsub|fmul|fdiv|fneg) (?:reassoc )?")
+_FLOAT_ARITHMETIC = re.compile(r"= (fadd|fsub|fmul|fdiv|fneg) (?:reassoc |contract )*")
 # Not nnan and ninf: masked code relies on infinities even when rounding may be loose.
 _FAST = r"= \1 reassoc nsz arcp contract afn "
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from numr.codegen.backends.cpu import frontend
+from numr.codegen.backends.cpu import frontend, vectorforms
 
 _lock = threading.RLock()  # LLVM contexts and target machines are not to be used by two threads
 
@@ -119,6 +119,14 @@ def optimise(text: str) -> Any:
         module.verify()
         builder, passes = _passes()
         passes.run(module, builder)
+        if (
+            f"{vectorforms.SUFFIX}(" in text
+        ):  # what the vectoriser called instead of scalar functions
+            late = llvm.create_new_module_pass_manager()
+            late.add_always_inliner_pass()
+            late.add_global_dead_code_eliminate_pass()
+            late.add_instruction_combine_pass()
+            late.run(module, builder)
         return module
 
 

@@ -25,7 +25,7 @@ MATH_1 = (
     *("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt"),
     *("sin", "cos", "tan", "asin", "acos", "atan"),
     *("sinh", "cosh", "tanh", "asinh", "acosh", "atanh"),
-    *("erf", "erfc", "lgamma", "digamma"),
+    *("erf", "erfc", "lgamma", "digamma", "rsqrt"),
 )
 MATH_2 = ("atan2", "pow", "hypot", "fmod", "polygamma")
 
@@ -79,6 +79,11 @@ def _arith(float_op: str, int_op: str) -> Emit:
         return getattr(b, float_op if ret in FLOATS else int_op)(*args)
 
     return emit
+
+
+def _multiply(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+    """A product; `contract` says that a sum which has it too, and only such a sum, may round once."""
+    return b.fmul(*args, flags=("contract",)) if ret in FLOATS else b.mul(*args)
 
 
 def _zero(code: str) -> Any:
@@ -180,7 +185,8 @@ def _extreme(stem: str, *flags: str) -> Emit:
 def _reassociable(float_op: str, int_op: str) -> Emit:
     def emit(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
         if ret in FLOATS:
-            return getattr(b, float_op)(*args, flags=("reassoc",))
+            # A product may join the sum it goes into (see `_multiply`), as in every dot product.
+            return getattr(b, float_op)(*args, flags=("reassoc", "contract"))
         return getattr(b, int_op)(*args)
 
     return emit
@@ -273,7 +279,7 @@ def float_bits(value: float, code: str) -> str:
 OPERATORS: tuple[Op, ...] = (
     Op("add", _same(NUMBERS, 2), _arith("fadd", "add")),
     Op("sub", _same(NUMBERS, 2), _arith("fsub", "sub")),
-    Op("mul", _same(NUMBERS, 2), _arith("fmul", "mul")),
+    Op("mul", _same(NUMBERS, 2), _multiply),
     Op("truediv", _same(FLOATS, 2), _unchecked("fdiv")),
     Op("floordiv", _same(INTS, 2), _int_division(False)),
     Op("mod", _same(INTS, 2), _int_division(True)),

@@ -5,6 +5,7 @@
   (docs/accuracy.md) and as fast as inline polynomials: it keeps its tables in vector registers.
 * Elsewhere: scalar libm.
 * float32 functions that libmvec has not, or has above 4 ulp: through float64, rounded once.
+* With AVX-512, functions in vectorforms.py: vector code that is put in line.
 * digamma and polygamma: special.py.
 """
 
@@ -13,15 +14,16 @@ from __future__ import annotations
 import functools
 import re
 
-from numr.codegen.backends.cpu import frontend, ops, special
+from numr.codegen.backends.cpu import frontend, ops, special, vectorforms
 from numr.codegen.backends.cpu.machine import Machine, has_symbol
 
 _CALLED = re.compile(r'@"?numr\.([a-z0-9]+)\.(f32|f64)"?')
 _DECLARED = re.compile(r'^declare [^\n]*@"?numr\.[^\n]*\n?', re.M)
 
-_LIBMVEC = (frozenset(ops.MATH_1) | {"pow", "atan2", "hypot"}) - {"lgamma", "digamma"}
+_LIBMVEC = (frozenset(ops.MATH_1) | {"pow", "atan2", "hypot"}) - {"lgamma", "digamma", "rsqrt"}
 _THROUGH_F64 = frozenset({"erf", "lgamma", "digamma", "polygamma"})
 _ARITY_2 = frozenset(ops.MATH_2)
+_ROOT = "  %s = call {kind} @llvm.sqrt.{code}({kind} %x0)\n  %r = fdiv {kind} 1.0, %s"
 
 
 def _params(kind: str, arity: int) -> str:
@@ -88,6 +90,29 @@ def _through_f64(name: str) -> str:
     )
 
 
+def _rsqrt(code: str) -> str:
+    kind = "double" if code == "f64" else "float"
+    return "\n".join(
+        [
+            f'define internal {kind} @"numr.rsqrt.{code}"({kind} %x0) alwaysinline {{',
+            _ROOT.format(kind=kind, code=code),
+            f"  ret {kind} %r",
+            "}",
+            f"declare {kind} @llvm.sqrt.{code}({kind})",
+        ]
+    )
+
+
+def _in_line(name: str) -> tuple[str, list[str]]:
+    """A function with a vector form of our own."""
+    if name == "rsqrt":
+        scalar, needed = _ROOT.format(kind="double", code="f64"), "llvm.sqrt.f64"
+    else:
+        scalar, needed = f"  %r = call double @{name}(double %x0)", name
+    lines, vector = vectorforms.in_line(name, scalar)
+    return "\n".join([f"declare double @{needed}(double)", *lines]), [vector]
+
+
 @functools.cache
 def _special(name: str, chosen: str) -> str:
     source, params = special.SOURCES[name]
@@ -112,6 +137,11 @@ def complete(text: str, machine: Machine) -> str:
         name, code = item
         if code == "f32" and name in _THROUGH_F64:
             part = _through_f64(name)
+        elif code == "f64" and name in vectorforms.FORMS and machine.lanes == vectorforms.LANES:
+            part, variants = _in_line(name)
+            kept += variants
+        elif name == "rsqrt":
+            part = _rsqrt(code)
         elif name in special.SOURCES:
             part = _DECLARED.sub("", _special(name, frontend.chosen()))
         else:
