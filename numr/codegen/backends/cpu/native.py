@@ -319,12 +319,18 @@ def has_pool() -> bool:
 
 
 @functools.cache
-def address(name: str) -> int:
-    """The address of one of the native functions."""
+def _object() -> bytes:
+    """The machine code of all native functions, made once a process and kept on disk."""
     text = _LAUNCH + _GUARD + (_POOL if has_pool() else _NO_POOL)
     key = f"numr native 1\n{machine.host().fingerprint}\n{text}"
     code = store.get("cpu", key)
     if code is None:
         code = machine.emit(machine.optimise(text))
         store.put("cpu", key, code)
-    return objects.load(code, name)
+    return code
+
+
+@functools.cache
+def address(name: str) -> int:
+    """The address of one of the native functions."""
+    return objects.load(_object(), name)
