@@ -8,11 +8,12 @@ computed by one Region.
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from numr.codegen.expand import AxisPool, Expander, Index, MustStore
+from numr.codegen.group import Grouping
 from numr.codegen.region import Axis, Expr, ExprBuilder, Output, Region
 from numr.ir.dims import Dim, Extent
 from numr.ir.node import Node
@@ -26,9 +27,6 @@ MAX_DEPTH = 60
 MAX_WEIGHT = 3000
 # The largest length that is written into kernels as a literal (in graphs with reductions).
 UNROLL = 4
-
-# How many of the latest groups of its kind a result may join.
-GROUP_WINDOW = 16
 
 VIEWS = ("permute", "reshape", "broadcast")
 
@@ -70,15 +68,6 @@ def is_element(node: Node) -> bool:
     return node.prim.lowering == "element"
 
 
-@dataclass(slots=True)
-class _Group:
-    """Results computed together, as bit sets of stored nodes: themselves, and what they depend on."""
-
-    members: list[Node]
-    bits: int
-    depends: int
-
-
 class _Fuser:
     def __init__(self, graph: Canonical, hints: Sequence[int]) -> None:
         self.graph = graph
@@ -87,7 +76,6 @@ class _Fuser:
         self.hints = hints
         self.reasons: dict[Node, str] = {}
         self.weights: dict[Node, int] = {}
-        self.separate = False
         self.has_reduction = any(
             hasattr(n.prim, "monoid") and n.inputs[0].rank > 1 for n in self.order
         )
@@ -189,27 +177,29 @@ class _Fuser:
         return Fused(built, dict(self.reasons), results)
 
     def _build_all(self) -> list[Step]:
-        roots = [n for n in self.order if n in self.reasons and n not in self.inputs]
-        groups = self._group([n for n in roots if is_element(n)])
-        visited: dict[Node, set[int]] = {}
+        users: dict[Node, set[int]] = {}
         steps: list[Step] = []
-        for number, group in enumerate(groups):
+        for number, group in enumerate(self._groups()):
+            if not is_element(group[0]):
+                steps.append(self._other_step(group[0]))
+                continue
             step, expander = self._region(group)
             steps.append(step)
             for node, indices in expander.visits.items():
                 if self.inside(node):
-                    visited.setdefault(node, set()).add(number)
+                    users.setdefault(node, set()).add(number)
                     self._check_repeats(node, indices, step)
-        for node, users in visited.items():
-            if len(users) > 1 and self.expensive(node):
-                self.store(node, f"{len(users)} kernels use it, at cost {self.weights[node]}")
-        steps.extend(self._other_step(n) for n in roots if not is_element(n))
-        ordered = _ordered(steps)
-        if ordered is None:
-            # Two groups need each other's results: compute every result by itself.
-            self.separate = True
-            return self._build_all()
-        return ordered
+        self._store_shared({node: len(found) for node, found in users.items() if len(found) > 1})
+        return ordered(steps)
+
+    def _store_shared(self, shared: dict[Node, int]) -> None:
+        """Store what several kernels would compute, operands first: what is cheap given those stays."""
+        for node in sorted(shared, key=lambda n: n.number):
+            self.weights[node] = own_cost(node) + sum(
+                0 if x in self.reasons else self.weights.get(x, 0) for x in node.inputs
+            )
+            if self.expensive(node):
+                self.store(node, f"{shared[node]} kernels use it, at cost {self.weights[node]}")
 
     def _check_repeats(self, node: Node, indices: set[Index], step: RegionStep) -> None:
         """Store what one kernel would compute several times over, unless it is larger than the result."""
@@ -222,72 +212,33 @@ class _Fuser:
                 node, f"used at {len(indices)} places of its kernel, at cost {self.weights[node]}"
             )
 
-    # -- grouping --------------------------------------------------------------------------------
+    def _groups(self) -> list[list[Node]]:
+        """Stored nodes by the step that computes them."""
 
-    def _group(self, roots: Sequence[Node]) -> list[list[Node]]:
-        """Results that one kernel computes together: over the same axes, none built on another by way
-        of a third."""
-        if self.separate:
-            return [[root] for root in roots]
-        depends, bits = self._stored_dependencies()
-        groups: list[_Group] = []
-        by_key: dict[Any, list[_Group]] = {}
-        for root in roots:
-            found = by_key.setdefault(self._group_key(root), [])
-            # The latest groups only: in a long chain no earlier one can take the root anyway.
-            for group in found[:-GROUP_WINDOW:-1]:
-                # Neither may depend on the other through anything outside the group.
-                if not (group.bits & depends[root] or bits[root] & group.depends):
-                    break
+        def stored(node: Node) -> bool:
+            return node in self.reasons and node not in self.inputs
+
+        grouping = Grouping(stored, self.base, self.extent)
+        for node in filter(stored, self.order):
+            if is_element(node):
+                grouping.add(node)
             else:
-                group = _Group([], 0, 0)
-                groups.append(group)
-                found.append(group)
-            group.members.append(root)
-            group.bits |= bits[root]
-            group.depends |= depends[root]
-        return [group.members for group in groups]
-
-    def _group_key(self, root: Node) -> Any:
-        shape = tuple(self.extent(n) for n in root.shape if n != 1)
-        space = self._reduced_space(root)
-        if space is not None and shape:
-            return ("rows", shape[0], space)
-        return ("points", shape, space)
-
-    def _reduced_space(self, root: Node) -> Any:
-        """The space of the reductions inlined in a result, or None."""
-        stack, seen = [root], {root}
-        while stack:
-            node = stack.pop()
-            if hasattr(node.prim, "monoid"):
-                return tuple(self.extent(n) for n in node.inputs[0].shape if n != 1)
-            for x in node.inputs:
-                if x not in seen and self.inside(x):
-                    seen.add(x)
-                    stack.append(x)
-        return None
-
-    def _stored_dependencies(self) -> tuple[dict[Node, int], dict[Node, int]]:
-        """For every node, the stored nodes it depends on as a bit set, and each stored node's bit."""
-        bits: dict[Node, int] = {}
-        found: dict[Node, int] = {}
-        for node in self.order:
-            mine = 0
-            for x in node.inputs:
-                mine |= found[x] | bits.get(x, 0)
-            found[node] = mine
-            if node in self.reasons:
-                bits[node] = 1 << len(bits)
-        return found, bits
+                grouping.add_single(node)
+        return grouping.groups()
 
     # -- steps -----------------------------------------------------------------------------------
 
-    def _expander(self) -> Expander:
-        return Expander(ExprBuilder(), AxisPool(), self.extent, self.inside, self.base)
+    def _expander(self, group: Sequence[Node] = ()) -> Expander:
+        """A context in which the members of a group, too, are computed rather than loaded."""
+        members = frozenset(group)
+
+        def inside(node: Node) -> bool:
+            return node in members or self.inside(node)
+
+        return Expander(ExprBuilder(), AxisPool(), self.extent, inside, self.base)
 
     def _region(self, group: Sequence[Node]) -> tuple[RegionStep, Expander]:
-        expander = self._expander()
+        expander = self._expander(group)
         outputs: list[tuple[Node, Output]] = []
         # The widest result first, so that its axes are the canonical ones.
         for root in sorted(group, key=lambda n: (-n.rank, n.number)):
@@ -357,25 +308,26 @@ def writes(step: Step) -> list[Node]:
     return [step.node] if isinstance(step, LibraryStep) else step.targets
 
 
-def _ordered(steps: Sequence[Step]) -> list[Step] | None:
-    """Steps so that every node is written before it is read, otherwise in order of first result; None
-    if there is no such order."""
-    writer = {node: step for step in steps for node in writes(step)}
-    pending = {
-        id(s): {id(writer[n]) for n in reads(s) if n in writer and writer[n] is not s}
-        for s in steps
-    }
-    rest = sorted(steps, key=lambda s: min(n.number for n in writes(s)))
-    done: set[int] = set()
-    ordered: list[Step] = []
-    while rest:
-        ready = next((s for s in rest if pending[id(s)] <= done), None)
-        if ready is None:
-            return None
-        rest.remove(ready)
-        done.add(id(ready))
-        ordered.append(ready)
-    return ordered
+def ordered(steps: Sequence[Step]) -> list[Step]:
+    """Steps so that every node is written before it is read, otherwise in order of first result."""
+    steps = sorted(steps, key=lambda s: min(n.number for n in writes(s)))
+    writer = {node: k for k, step in enumerate(steps) for node in writes(step)}
+    waiting = [{writer[n] for n in reads(s) if writer.get(n, k) != k} for k, s in enumerate(steps)]
+    users: dict[int, list[int]] = {}
+    for k, others in enumerate(waiting):
+        for other in others:
+            users.setdefault(other, []).append(k)
+    ready = [k for k, others in enumerate(waiting) if not others]
+    result: list[Step] = []
+    while ready:
+        k = heapq.heappop(ready)
+        result.append(steps[k])
+        for user in users.get(k, ()):
+            waiting[user].discard(k)
+            if not waiting[user]:
+                heapq.heappush(ready, user)
+    assert len(result) == len(steps), "groups are made without a cycle"
+    return result
 
 
 def fuse(graph: Canonical, hints: Sequence[int]) -> Fused:
