@@ -233,7 +233,7 @@ class _Fuser:
         members = frozenset(group)
 
         def inside(node: Node) -> bool:
-            return node in members or self.inside(node)
+            return self.inside(node) or self.base(node) in members
 
         return Expander(ExprBuilder(), AxisPool(), self.extent, inside, self.base)
 

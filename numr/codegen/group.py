@@ -1,7 +1,7 @@
 """Which stored results one kernel computes together.
 
-Results over the same axes share a kernel: independent ones, and, where there are no reductions, also
-one that is built on another element by element, which it then need not load.
+Results over the same axes share a kernel: independent ones, and also one that is built on another
+element by element, or row by row, which it then need not load.
 """
 
 from __future__ import annotations
@@ -20,11 +20,17 @@ MAX_RESULTS = 16
 MAX_ARRAYS = 40
 
 
+# Where a node is read: for each axis longer than 1, which axis of its extent the index there is (the
+# first, the second..), or None for an index that is no axis of the result that reads.
+Place = tuple[tuple[Extent, int] | None, ...]
+
+
 @dataclass(slots=True, eq=False)
 class Unit:
     """Stored nodes that one step writes, the units it reads and those that read it."""
 
     members: list[Node]
+    row: Extent | None  # the extent of the grid's axis, where the kernel runs over rows
     operands: set[Node]
     reads: list[Unit] = field(default_factory=list)
     users: list[Unit] = field(default_factory=list)
@@ -75,28 +81,34 @@ class Grouping:
 
     def add_single(self, node: Node) -> None:
         """A node that is a step of its own."""
-        self._open(node, self._reads(node)[0])
+        self._open(node, self._reads(node)[0], None)
 
     def add(self, root: Node) -> None:
         """A result that may share a kernel."""
         reads, space = self._reads(root)
-        key = self._key(root, space)
-        latest = self._latest.setdefault(key, [])
-        for unit in latest[: -WINDOW - 1 : -1]:
-            if self._has_room(unit, reads) and self._may_join(unit, reads, space):
+        shape = self._shape(root)
+        row = shape[0] if space is not None and shape else None
+        latest = self._latest.setdefault((row, space) if row else (shape, space), [])
+        # With kernels over rows it reads from, too, if it has the same rows.
+        above = [self.units[n] for n, aligned in reads.items() if aligned and n in self.units]
+        above = [u for u in above if u.row is not None and shape and u.row == shape[0]]
+        for unit in [*latest[: -WINDOW - 1 : -1], *above]:
+            # Sums of whole arrays that follow one on another are better split over blocks each.
+            whole = space is not None and row is None
+            if self._has_room(unit, reads) and self._may_join(unit, reads, whole):
                 unit.members.append(root)
                 unit.operands.update(reads)
                 self.units[root] = unit
                 self._connect(unit, reads)
                 return
-        latest.append(self._open(root, reads))
+        latest.append(self._open(root, reads, row))
 
     def groups(self) -> list[list[Node]]:
         """The members of every unit, in order of first result."""
         return [unit.members for unit in dict.fromkeys(self.units.values())]
 
-    def _open(self, node: Node, reads: dict[Node, bool]) -> Unit:
-        unit = self.units[node] = Unit([node], set(reads))
+    def _open(self, node: Node, reads: dict[Node, bool], row: Extent | None) -> Unit:
+        unit = self.units[node] = Unit([node], row, set(reads))
         self._connect(unit, reads)
         return unit
 
@@ -111,40 +123,63 @@ class Grouping:
         arrays = len(unit.members) + 1 + len(unit.operands) + more
         return len(unit.members) < MAX_RESULTS and arrays <= MAX_ARRAYS
 
-    def _may_join(self, unit: Unit, reads: dict[Node, bool], space: Any) -> bool:
+    def _may_join(self, unit: Unit, reads: dict[Node, bool], apart: bool) -> bool:
         for node, aligned in reads.items():
             read = self.units.get(node)
             if read is unit:
-                if not aligned or space is not None:
+                if apart or not aligned:
                     return False
             elif read is not None and read.depends_on(unit):
                 return False
         return True
 
-    def _key(self, root: Node, space: Any) -> Any:
-        shape = tuple(self.extent(n) for n in root.shape if n != 1)
-        if space is not None and shape:
-            return ("rows", shape[0], space)
-        return ("points", shape, space)
+    def _shape(self, node: Node) -> tuple[Extent, ...]:
+        return tuple(self.extent(n) for n in node.shape if n != 1)
+
+    def _own_place(self, node: Node) -> Place:
+        """Where a kernel that computes a node has it."""
+        shape = self._shape(node)
+        return tuple((e, shape[:k].count(e)) for k, e in enumerate(shape))
 
     def _reads(self, root: Node) -> tuple[dict[Node, bool], Any]:
-        """The stored nodes a result loads, each with whether only at its own index; and the space of
-        the reductions inlined in it, if any."""
+        """The stored nodes a result loads, each with whether that is only where a kernel that computes
+        both has it anyway; and the space of the reductions inlined in the result, if any."""
         reads: dict[Node, bool] = {}
         space: Any = None
-        stack = [(root, True)]
+        stack: list[tuple[Node, Place | None]] = [(root, self._own_place(root))]
         seen = set(stack)
         while stack:
-            node, aligned = stack.pop()
+            node, place = stack.pop()
             if space is None and hasattr(node.prim, "monoid"):
-                space = tuple(self.extent(n) for n in node.inputs[0].shape if n != 1)
-            pointwise = aligned and hasattr(node.prim, "op")
+                space = self._shape(node.inputs[0])
             for x in node.inputs:
-                here = pointwise and x.rank == node.rank
+                here = None if place is None else self._below(node, x, place)
                 below = self.base(x)
                 if self.stored(below):
-                    reads[below] = reads.get(below, True) and here and x is below
+                    aligned = here == self._own_place(below) and self._shape(x) == self._shape(
+                        below
+                    )
+                    reads[below] = reads.get(below, True) and aligned
                 elif (x, here) not in seen:
                     seen.add((x, here))
                     stack.append((x, here))
         return reads, space
+
+    def _below(self, node: Node, x: Node, place: Place) -> Place | None:
+        """Where an operand is read, given where its user is; None if that is no matter of whole axes."""
+        if hasattr(node.prim, "op"):
+            return place if x.rank == node.rank else ()
+        kind = node.prim.name
+        if kind == "reshape":
+            return place if self._shape(x) == self._shape(node) else None
+        rest = iter(place)
+        full = [next(rest) if n != 1 else None for n in node.shape]
+        if kind == "broadcast":
+            return tuple(
+                full[a] for a, n in zip(node.params["axes"], x.shape, strict=True) if n != 1
+            )
+        if hasattr(node.prim, "monoid"):
+            kept = iter(full)
+            axes = [None if i in node.params["axes"] else next(kept) for i in range(x.rank)]
+            return tuple(a for a, n in zip(axes, x.shape, strict=True) if n != 1)
+        return None
