@@ -9,10 +9,13 @@ the vectoriser finds its calls, and what it replaced them by is put in line afte
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+
+from numr.codegen.backends.cpu import erftable
 
 LANES = 8
 TYPE = f"<{LANES} x double>"
+INDEX = f"<{LANES} x i64>"
 MASK = f"<{LANES} x i1>"
 # What machine.optimise looks for: the end of every vector form's name.
 SUFFIX = "_in_line"
@@ -20,13 +23,19 @@ SUFFIX = "_in_line"
 _ESTIMATE = "llvm.x86.avx512.rsqrt14.pd.512"
 _SCALE = "llvm.x86.avx512.mask.scalef.pd.512"
 _MANTISSA = "llvm.x86.avx512.mask.getmant.pd.512"
+_PERMUTE = "llvm.x86.avx512.permvar.df.512"
 _EXPONENT = "llvm.x86.avx512.mask.getexp.pd.512"
 
 
-def splat(value: float) -> str:
+def constants(values: Sequence[float]) -> str:
     """A vector constant with its type."""
-    bits = int.from_bytes(struct.pack(">d", value), "big")
-    return f"{TYPE} <" + ", ".join([f"double 0x{bits:016X}"] * LANES) + ">"
+    bits = [int.from_bytes(struct.pack(">d", v), "big") for v in values]
+    return f"{TYPE} <" + ", ".join(f"double 0x{b:016X}" for b in bits) + ">"
+
+
+def splat(value: float) -> str:
+    """One number in every lane."""
+    return constants([value] * LANES)
 
 
 class Body:
@@ -61,13 +70,19 @@ class Body:
         self.lines.append(f"  %m{self.count} = fcmp {test} {x}, {_bare(y)}")
         return self._new(f"select {MASK} %m{self.count}, {yes}, {no}")
 
-    def polynomial(self, x: str, square: str, coefficients: list[float]) -> str:
+    def index(self, x: str) -> str:
+        """Whole numbers as integers."""
+        self.count += 1
+        self.lines.append(f"  %t{self.count} = fptosi {x} to {INDEX}")
+        return f"{INDEX} %t{self.count}"
+
+    def polynomial(self, x: str, square: str, coefficients: Sequence[str]) -> str:
         """By even and odd powers, which halves the chain of operations."""
         halves = []
         for part in (coefficients[0::2], coefficients[1::2]):
-            total = splat(part[-1])
+            total = part[-1]
             for c in part[-2::-1]:
-                total = self.fma(total, square, splat(c))
+                total = self.fma(total, square, c)
             halves.append(total)
         return self.fma(halves[1], x, halves[0])
 
@@ -93,7 +108,7 @@ def _rsqrt(b: Body, x: str) -> str:
 
 # exp(r) = 1 + r + r^2 q(r) for |r| <= log(2) / 2: q interpolated at Chebyshev nodes, within 0.15 ulp.
 _EXP = [
-    float.fromhex(c)
+    splat(float.fromhex(c))
     for c in (
         "0x1.0000000000001p-1",
         "0x1.5555555555556p-3",
@@ -163,7 +178,7 @@ def _tanh(b: Body, x: str) -> str:
 
 # log((1 + s) / (1 - s)) = s (2 + z R(z)) for z = s^2, |s| <= 0.2: interpolated, within 0.01 ulp.
 _LOG = [
-    float.fromhex(c)
+    splat(float.fromhex(c))
     for c in (
         "0x1.5555555555555p-1",
         "0x1.9999999999f30p-2",
@@ -218,6 +233,19 @@ def _log1p(b: Body, x: str) -> str:
     return b.choose("oeq", x, _ZERO, x, y)
 
 
+def _erf(b: Body, x: str) -> str:
+    """|x| P(|x|) with a polynomial P for each of eight pieces, from tables that fill one register."""
+    size = b.call("llvm.fabs.v8f64", x)
+    near = b.choose("ogt", size, splat(5.9375), splat(5.9375), size)
+    piece = b.call("llvm.floor.v8f64", b.binary("fmul", near, splat(1 / erftable.PIECE)))
+    which = b.index(piece)
+    d = b.binary("fsub", b.fma(piece, splat(-erftable.PIECE), near), splat(erftable.PIECE / 2))
+    coefficients = [b.call(_PERMUTE, constants(row), which) for row in erftable.COEFFICIENTS]
+    y = b.binary("fmul", near, b.polynomial(d, b.binary("fmul", d, d), coefficients))
+    y = b.choose("oge", near, splat(5.9375), splat(1.0), y)
+    return b.signed(y, x)
+
+
 FORMS: dict[str, Callable[[Body, str], str]] = {
     "rsqrt": _rsqrt,
     "exp": _exp,
@@ -225,6 +253,7 @@ FORMS: dict[str, Callable[[Body, str], str]] = {
     "log": _log,
     "log1p": _log1p,
     "tanh": _tanh,
+    "erf": _erf,
 }
 
 
@@ -241,6 +270,8 @@ def in_line(name: str, scalar: str) -> tuple[list[str], str]:
         f"declare {TYPE} @{_SCALE}({TYPE}, {TYPE}, {TYPE}, i8, i32)",
         f"declare {TYPE} @{_MANTISSA}({TYPE}, i32, {TYPE}, i8, i32)",
         f"declare {TYPE} @{_EXPONENT}({TYPE}, {TYPE}, i8, i32)",
+        f"declare {TYPE} @{_PERMUTE}({TYPE}, {INDEX})",
+        f"declare {TYPE} @llvm.floor.v8f64({TYPE})",
         f"declare {TYPE} @llvm.fabs.v8f64({TYPE})",
         f"declare {TYPE} @llvm.copysign.v8f64({TYPE}, {TYPE})",
         f"define internal {TYPE} @{vector}({TYPE} %x) alwaysinline {total} {{",
