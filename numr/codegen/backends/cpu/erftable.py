@@ -6,10 +6,7 @@ from __future__ import annotations
 # Chebyshev nodes, within 0.65 ulp.
 PIECE = 0.75
 # Eight numbers, one for each piece, for each power from 0 up.
-_NUMBERS = tuple(
-    map(
-        float.fromhex,
-        """
+_TEXT = """
     0x1.13e08c7a16a26p+0 0x1.9450bb1ec6057p-1 0x1.0ee12190b194ap-1 0x1.8603df090937fp-2
         0x1.2f6827c1b08c7p-2 0x1.f07c1eda95279p-3 0x1.a41a41a4107d2p-3 0x1.6c16c16c16c0bp-3
     -0x1.09ac3c1b2b12ep-2 -0x1.ad1533f367888p-2 -0x1.0e9e17d6132b9p-2 -0x1.284241dbd5d39p-3
@@ -42,7 +39,6 @@ _NUMBERS = tuple(
         0x1.0d789e8f6587ep-24 -0x1.e83f399fa0c50p-29 -0x1.f37baf131ff5cp-34 0x1.628d3fa691d36p-38
     0x1.136ff14647adfp-18 -0x1.30b3d9a8764eap-20 -0x1.1a738ba5ccff0p-23 0x1.82b99783edcf8p-24
         -0x1.94bcc35aa7120p-27 0x1.46f41f84c8834p-32 0x1.eaae1d700d109p-35 -0x1.6c0b7362b5971p-41
-""".split(),
-    )
-)
+"""
+_NUMBERS = tuple(map(float.fromhex, _TEXT.split()))
 COEFFICIENTS = tuple(_NUMBERS[k : k + 8] for k in range(0, len(_NUMBERS), 8))
