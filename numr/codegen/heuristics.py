@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from numr.codegen.pack import repeated_runs
 from numr.codegen.prepare import literal, loop_axes, reachable, roots_of
 from numr.codegen.region import Axis, Expr, Region
 from numr.codegen.schedule import Schedule
@@ -16,6 +17,8 @@ BLOCK_OF_ELEMENTS = 8192
 BLOCK_OF_ROWS = 32
 # Columns one grid point accumulates: their accumulators stay in the first cache.
 BLOCK_OF_COLUMNS = 256
+# So many visits of an operand pay for a copy of it in a better order.
+MANY_ROWS = 129
 
 
 def _looped(axis: Axis) -> bool:
@@ -36,15 +39,22 @@ def choose(region: Region, hints: Mapping[Dim, int], capabilities: Any) -> Sched
         return _full(looped, hints)
     if _columnwise(region, looped):
         return Schedule("columns", reduces=True, block=BLOCK_OF_COLUMNS)
-    return Schedule("rows", reduces=True)
+    rows = min(_length(loop_axes(o)[:1], hints) for o in region.outputs if loop_axes(o))
+    pack = rows >= MANY_ROWS and bool(repeated_runs(region))
+    return Schedule("rows", reduces=True, pack=pack)
+
+
+def _length(axes: Sequence[Axis], hints: Mapping[Dim, int]) -> int:
+    count = 1
+    for axis in axes:
+        count *= hints.get(axis.extent, 1) if isinstance(axis.extent, Dim) else axis.extent
+    return count
 
 
 def _full(reductions: list[Expr], hints: Mapping[Dim, int]) -> Schedule:
     outer = [r for r in reductions if not any(map(_looped, r.free))]
-    count = 1
     axes = [a for a in outer[0].data[1] if _looped(a)]
-    for axis in axes:
-        count *= hints.get(axis.extent, 1) if isinstance(axis.extent, Dim) else axis.extent
+    count = _length(axes, hints)
     same = all([a for a in r.data[1] if _looped(a)] == axes for r in outer)
     flat = not any(
         r.kind == "reduce" for o in outer for r in reachable(o.args) if r is not o and r in outer

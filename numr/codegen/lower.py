@@ -314,9 +314,17 @@ def lower(region: Region, schedule: Schedule) -> Lowered:
         region = share_squares(builder, unroll(builder, region))
         region = share_squares(builder, absorb_signs(builder, region))
     region = join_reciprocal_roots(builder, decompose(builder, region))
+    from numr.codegen.pack import behind, pack
     from numr.codegen.strategies import STRATEGIES
 
-    lowered = STRATEGIES[schedule.kind](builder, region, schedule)
+    strategy = STRATEGIES[schedule.kind]
+    if schedule.pack:
+        packed, lowered, columns = pack(builder, region)
+        rest, first = strategy(builder, packed, schedule), len(lowered.temporaries)
+        lowered.stages += [behind(stage, columns, first) for stage in rest.stages]
+        lowered.temporaries += rest.temporaries
+    else:
+        lowered = strategy(builder, region, schedule)
     stored: set[tuple[str, int]] = set()
     for stage in lowered.stages:
         verify(stage.kernel)

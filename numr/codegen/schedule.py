@@ -12,9 +12,11 @@ class Schedule:
     Attributes:
         kind: which strategy: points, rows, columns, full, blocks, scatter.
         reduces: whether the region has reductions (literal axes are then unrolled).
+        pack: whether operands read again and again in short runs are put in columns first.
         block: elements of the blocked axis one grid point handles (columns, blocks).
     """
 
     kind: str
     reduces: bool = False
     block: int = 1
+    pack: bool = False

@@ -34,3 +34,31 @@ def test_a_strategy_that_forgets_a_result_is_found(monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(strategies.STRATEGIES, "points", forgetful)
     with pytest.raises(InvalidKernel, match="stored by none of its kernels"):
         nr.jit(lambda x: nr.sin(x) * 0.123456789)(np.arange(3.0))
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 129, 1000])
+def test_coordinates_that_every_row_reads_are_packed(count: int) -> None:
+    """Two operands in short runs, one of them also read along the rows; sizes on both sides of packing."""
+
+    def nearest(x: nr.Array, y: nr.Array) -> tuple[nr.Array, nr.Array]:
+        d = x[:, None, :] - y[None, :, :]
+        squared = nr.sum(d * d, axis=-1)
+        return nr.min(squared, axis=1), nr.sum(d / (1 + squared[..., None]), axis=1)
+
+    random = np.random.default_rng(count)
+    x, y = random.normal(size=(count, 3)), random.normal(size=(count + 3, 3))
+    d = x[:, None] - y[None]
+    squared = (d * d).sum(-1)
+    found = nr.jit(nearest)(x, y)
+    np.testing.assert_allclose(found[0], squared.min(1), rtol=1e-13)
+    np.testing.assert_allclose(found[1], (d / (1 + squared[..., None])).sum(1), rtol=1e-11)
+
+
+def test_packing_is_chosen_for_many_rows_alone() -> None:
+    def potential(x: nr.Array) -> nr.Array:
+        d = x[:, None, :] - x[None, :, :]
+        return nr.sum(1 / nr.sqrt(nr.sum(d * d, axis=-1) + 0.01))
+
+    force = nr.jit(nr.grad(potential))
+    assert len(force.lower(np.ones((200, 3))).kernels) == 2
+    assert len(force.lower(np.ones((100, 3))).kernels) == 1
