@@ -13,6 +13,7 @@ from numr.codegen import kernels as kernel_store
 from numr.codegen import program as programs
 from numr.codegen import target
 from numr.codegen.fuse import LibraryStep, own_cost
+from numr.codegen.kernel import Kernel
 from numr.codegen.lower import product
 from numr.ir.node import Node, toposort
 from numr.ir.text import Canonical
@@ -48,7 +49,7 @@ class Cost:
 class KernelView:
     """One kernel: its IR, its printed source and its machine code."""
 
-    def __init__(self, kernel: Any, backend: Any, fast_math: bool) -> None:
+    def __init__(self, kernel: Kernel, backend: target.Backend, fast_math: bool) -> None:
         self._kernel, self._backend, self._fast_math = kernel, backend, fast_math
 
     @property

@@ -123,9 +123,10 @@ def compile_graph(
     device: str | None = None,
 ) -> Run:
     """A function from the inputs' buffers to the outputs', as a tuple."""
-    backend = target.get(device or "cpu")
-    if getattr(backend, "interprets", False):
-        return backend.bind(inputs, outputs)  # type: ignore[no-any-return]
+    found = target.get(device or "cpu")
+    if getattr(found, "interprets", False):
+        return found.bind(inputs, outputs)  # type: ignore[no-any-return]
+    backend: target.Backend = found
     graph = Canonical(inputs, outputs)
     fast = config.get().fast_math if fast_math is None else fast_math
     sizes = graph.sizes
@@ -159,7 +160,9 @@ def run_graph(
 # -- building --------------------------------------------------------------------------------------
 
 
-def build_program(graph: Canonical, hints: Sequence[int], backend: Any, fast_math: bool) -> Program:
+def build_program(
+    graph: Canonical, hints: Sequence[int], backend: target.Backend, fast_math: bool
+) -> Program:
     """Rewrite, fuse, schedule, lower and compile a graph."""
     outputs = rewrite(graph.inputs, graph.outputs, fast_math)
     # The same size table: rewriting makes no new lengths, so symbols keep their numbers.
@@ -173,7 +176,9 @@ def build_program(graph: Canonical, hints: Sequence[int], backend: Any, fast_mat
 class _Assembler:
     """Turns fused steps into program steps over numbered slots."""
 
-    def __init__(self, graph: Canonical, fused: Fused, hints: Sequence[int], backend: Any) -> None:
+    def __init__(
+        self, graph: Canonical, fused: Fused, hints: Sequence[int], backend: target.Backend
+    ) -> None:
         self.graph = graph
         self.fused = fused
         self.hints = hints
@@ -251,7 +256,7 @@ class _Assembler:
 # -- binding ---------------------------------------------------------------------------------------
 
 
-def bind(program: Program, sizes: Sequence[int], count: int, backend: Any) -> Run:
+def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Backend) -> Run:
     """The program as a Python function of the input buffers, for one set of sizes."""
 
     def lengths(extents: Sequence[Extent]) -> tuple[int, ...]:
