@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from numr import config
 from numr.codegen import kernels as kernel_store
 from numr.codegen.backends.cpu.library import LIBRARY
 from numr.codegen.backends.cpu.print import parameters, source
@@ -52,9 +53,18 @@ class Cpu:
         if work < _LONG_WORK:
             return make_launcher(built, n_buffers, sizes, hi=points)
         grain = max(1, points * _PARALLEL_WORK // (2 * work)) if work else points
-        shared = pool.address() if points > 1 and work >= _PARALLEL_WORK else 0
+        threads = config.get().num_threads
+        several = threads > 1 and points > 1 and work >= _PARALLEL_WORK
+        shared = pool.address(threads) if several else 0
         return make_launcher(
-            built, n_buffers, sizes, hi=points, grain=grain, pool=shared, release_gil=True
+            built,
+            n_buffers,
+            sizes,
+            hi=points,
+            grain=grain,
+            pool=shared,
+            threads=threads,
+            release_gil=True,
         )
 
     def allocator(self, shape: tuple[int, ...], dtype: DType) -> Callable[[], Any]:
