@@ -15,6 +15,7 @@ from numr.codegen import target
 from numr.codegen.fuse import LibraryStep, own_cost
 from numr.codegen.kernel import Kernel
 from numr.codegen.lower import product
+from numr.codegen.stages import fused_text
 from numr.ir.node import Node, toposort
 from numr.ir.text import Canonical
 from numr.rules import rewrite
@@ -104,18 +105,7 @@ class Lowered:
     def regions(self) -> Text:
         """What is computed together, and why the rest is stored."""
         assert self._program.fused is not None
-        fused = self._program.fused
-        lines = []
-        for k, step in enumerate(fused.steps):
-            if isinstance(step, LibraryStep):
-                lines.append(f"step {k}: library call {step.key}")
-                continue
-            lines.append(f"step {k}: region over {len(step.region.operands)} operands")
-            for output, node in zip(step.region.outputs, step.targets, strict=True):
-                lines.append(f"  {node!r}")
-                lines.append(f"    stored because it is {fused.reasons.get(node, 'needed')}")
-                lines.append(f"    [{', '.join(map(repr, output.index))}] = {output.expr!r}")
-        return Text("\n".join(lines))
+        return Text(fused_text(self._program.fused))
 
     @property
     def program(self) -> Text:
