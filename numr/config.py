@@ -115,8 +115,9 @@ class Config:
         cache_dir: its folder.
         cache_limit: bytes it may hold; what was not used for longest is removed.
         num_threads: threads a CPU kernel may use.
-        debug: stages whose result is printed: graph, rewrite, fuse, kernel, source, launch, cache.
-        check: run every step in the reference backend too and compare.
+        debug: stages that are printed to stderr as they happen: graph, rewrite, fuse, kernel, source,
+            launch, cache.
+        check: compute every step with NumPy too, and raise CheckError where the results differ.
 
     Raises:
         ConfigError: for a value a setting cannot have.
@@ -135,8 +136,9 @@ class Config:
     cache_limit: int = _setting(_at_least(0), "runtime", default=512 * 2**20)
     # A program is bound to its number of threads, so that a launch has nothing to ask.
     num_threads: int = _setting(_at_least(1), "program", factory=_default_threads)
-    debug: frozenset[str] = _setting(_stages, "runtime", default=frozenset())
-    check: bool = _setting(_boolean, "runtime", default=False)
+    # What prints or checks itself is another program: those that do neither have nothing to ask.
+    debug: frozenset[str] = _setting(_stages, "program", default=frozenset())
+    check: bool = _setting(_boolean, "program", default=False)
 
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():

@@ -1,12 +1,26 @@
-"""What is computed together, as text in which every expression is named and written once."""
+"""Seeing a compilation happen: NUMR_DEBUG prints its stages; what is fused, as text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 
+from numr import config
 from numr.codegen.fuse import Fused, LibraryStep, RegionStep
 from numr.codegen.prepare import reachable, roots_of
 from numr.codegen.region import Axis, Expr
+
+
+def show(stage: str, text: Callable[[], str]) -> None:
+    """Print what a stage made to stderr, if the setting `debug` names the stage."""
+    if stage in config.get().debug:
+        said = text()
+        print(f"numr {stage}:", said, sep="\n" if "\n" in said else " ", file=sys.stderr)
+
+
+def announcement(text: str) -> Callable[[], None]:
+    """A function that says what is about to be launched; part of programs bound under `debug`."""
+    return lambda: print(f"numr launch: {text}", file=sys.stderr)
 
 
 def fused_text(fused: Fused) -> str:
