@@ -147,7 +147,9 @@ def compile_graph(
             if program is None:
                 program_statistics.misses += 1
                 show("cache", lambda: "new program")
-                program = PROGRAMS[key] = build_program(graph, hints, backend, fast)
+                program = build_program(graph, hints, backend, fast)
+                program.fused = None  # its nodes hold the buffers of this very call
+                PROGRAMS[key] = program
     else:
         program_statistics.hits += 1
     run = program.bound.get(sizes)
