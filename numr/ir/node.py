@@ -170,15 +170,18 @@ def located(location: Any) -> Iterator[None]:
 def toposort(outputs: Iterable[Node], given: Collection[Node] = ()) -> list[Node]:
     """Every node the outputs depend on, inputs before users; without those `given`, and what only
     they depend on."""
-    seen = set(given)
-    stack = [node for node in dict.fromkeys(outputs) if node not in seen]
-    seen.update(stack)
+    stack = list(outputs)
+    seen = set(stack)
+    if given:
+        known = set(given)
+        seen |= known
+        stack = [node for node in stack if node not in known]
     while stack:
         for node in stack.pop().inputs:
             if node not in seen:
                 seen.add(node)
                 stack.append(node)
-    return sorted(seen.difference(given) if given else seen, key=_number)
+    return sorted(seen - known if given else seen, key=_number)
 
 
 def _number(node: Node) -> int:
