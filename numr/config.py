@@ -115,8 +115,9 @@ class Config:
         cache_dir: its folder.
         cache_limit: bytes it may hold; what was not used for longest is removed.
         num_threads: threads a CPU kernel may use.
-        debug: stages whose result is printed: graph, rewrite, fuse, kernel, source, launch, cache.
-        check: run every step in the reference backend too and compare.
+        debug: stages that are printed to stderr as they happen: graph, rewrite, fuse, kernel, source,
+            launch, cache.
+        check: compute every step with NumPy too, and raise CheckError where the results differ.
 
     Raises:
         ConfigError: for a value a setting cannot have.
@@ -133,9 +134,11 @@ class Config:
     cache: str = _setting(_one_of("on", "off", "read"), "runtime", default="on")
     cache_dir: str = _setting(_folder, "runtime", factory=_default_folder)
     cache_limit: int = _setting(_at_least(0), "runtime", default=512 * 2**20)
-    num_threads: int = _setting(_at_least(1), "runtime", factory=_default_threads)
-    debug: frozenset[str] = _setting(_stages, "runtime", default=frozenset())
-    check: bool = _setting(_boolean, "runtime", default=False)
+    # A program is bound to its number of threads, so that a launch has nothing to ask.
+    num_threads: int = _setting(_at_least(1), "program", factory=_default_threads)
+    # What prints or checks itself is another program: those that do neither have nothing to ask.
+    debug: frozenset[str] = _setting(_stages, "program", default=frozenset())
+    check: bool = _setting(_boolean, "program", default=False)
 
     def __post_init__(self) -> None:
         for name, field in FIELDS.items():
@@ -254,15 +257,6 @@ def update(**changes: Any) -> None:
         if _local.config is not None:
             _local.config = _replaced(_local.config, changes)
         _shared = shared
-    _apply(changes)
-
-
-def _apply(changes: dict[str, Any]) -> None:
-    """Tell those parts of the process that settle a setting once."""
-    if "num_threads" in changes:
-        from numr.runtime import threads
-
-        threads.set_num_threads(_shared.num_threads)
     # The disk store, and processes started from here, read these where they are needed.
     for name in ("cache", "cache_dir"):
         if name in changes:
@@ -312,7 +306,7 @@ def fingerprint(tag: Tag) -> str:
     Examples:
         >>> from numr import config
         >>> with config.override(fast_math=True):
-        ...     config.fingerprint("program"), config.fingerprint("kernel")
-        ('fast_math=True', 'fast_math=True')
+        ...     config.fingerprint("kernel")
+        'fast_math=True'
     """
     return get().fingerprint(tag)

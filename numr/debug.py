@@ -13,7 +13,9 @@ from numr.codegen import kernels as kernel_store
 from numr.codegen import program as programs
 from numr.codegen import target
 from numr.codegen.fuse import LibraryStep, own_cost
+from numr.codegen.kernel import Kernel
 from numr.codegen.lower import product
+from numr.codegen.stages import fused_text
 from numr.ir.node import Node, toposort
 from numr.ir.text import Canonical
 from numr.rules import rewrite
@@ -48,7 +50,7 @@ class Cost:
 class KernelView:
     """One kernel: its IR, its printed source and its machine code."""
 
-    def __init__(self, kernel: Any, backend: Any, fast_math: bool) -> None:
+    def __init__(self, kernel: Kernel, backend: target.Backend, fast_math: bool) -> None:
         self._kernel, self._backend, self._fast_math = kernel, backend, fast_math
 
     @property
@@ -103,18 +105,7 @@ class Lowered:
     def regions(self) -> Text:
         """What is computed together, and why the rest is stored."""
         assert self._program.fused is not None
-        fused = self._program.fused
-        lines = []
-        for k, step in enumerate(fused.steps):
-            if isinstance(step, LibraryStep):
-                lines.append(f"step {k}: library call {step.key}")
-                continue
-            lines.append(f"step {k}: region over {len(step.region.operands)} operands")
-            for output, node in zip(step.region.outputs, step.targets, strict=True):
-                lines.append(f"  {node!r}")
-                lines.append(f"    stored because it is {fused.reasons.get(node, 'needed')}")
-                lines.append(f"    [{', '.join(map(repr, output.index))}] = {output.expr!r}")
-        return Text("\n".join(lines))
+        return Text(fused_text(self._program.fused))
 
     @property
     def program(self) -> Text:

@@ -230,6 +230,19 @@ class ConfigError(NumrError, ValueError):
     _located = False  # a variable of the environment is not on a line
 
 
+class CheckError(NumrError, AssertionError):
+    """A compiled step that gives another result than NumPy, found because `check` is set.
+
+    Cause: a defect of numr or of the compiler under it, not of the program that was run. Differences
+    that rounding explains are not reported.
+
+    Example: `NUMR_CHECK=1` with a backend that spells an operation wrongly.
+
+    Fix: report it, with the line the message shows. `NUMR_DEBUG=fuse,kernel,source` prints what was
+    compiled; writing the line another way may avoid it.
+    """
+
+
 class CacheWarning(UserWarning):
     """The disk cache cannot be used; numr works on without it and says so once.
 

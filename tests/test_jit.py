@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import sys
 import threading
+import weakref
 from collections import namedtuple
 from typing import Any
 
@@ -479,3 +480,14 @@ def test_python_protocols() -> None:
     for use in (lambda: float(x), lambda: bool(x), lambda: hash(x), lambda: len(nr.asarray(1))):
         with pytest.raises(TypeError):
             use()
+
+
+def test_a_cached_program_keeps_no_buffer() -> None:
+    nr.cache.clear()
+    x = nr.asarray(np.ones(1000))
+    buffer = weakref.ref(x._value)
+    y = nr.sin(x) * 7.5
+    y.numpy()
+    del x, y
+    gc.collect()
+    assert buffer() is None

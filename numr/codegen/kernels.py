@@ -14,6 +14,7 @@ from typing import Any
 
 from numr import config
 from numr.codegen import store
+from numr.codegen.stages import show
 
 
 @dataclass(slots=True)
@@ -45,7 +46,9 @@ def build_all(
         for k, text in enumerate(texts):
             key = (fingerprint, text)
             built = BUILT.get(key)
+            how = "found in memory"
             if built is None:
+                how = "found on disk"
                 statistics.misses += 1
                 key_text = fingerprint + "\n" + text
                 artifact = store.get(backend, key_text)
@@ -57,6 +60,7 @@ def build_all(
                     ):  # a file that passes its checksum and still does not load is a miss
                         built = None
                 if built is None:
+                    how = "compiled"
                     artifact = compile_one(k)
                     statistics.compiled += 1
                     store.put(backend, key_text, artifact)
@@ -65,6 +69,7 @@ def build_all(
                 BUILT[key] = built
             else:
                 statistics.hits += 1
+            show("cache", f"kernel {k} {how}".format)
             result.append(built)
     progress.close()
     return result

@@ -6,6 +6,7 @@ Python function that allocates, launches and calls, with everything that can be 
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,9 +14,11 @@ from typing import Any
 
 from numr import config
 from numr.codegen import target
-from numr.codegen.fuse import UNROLL, Fused, LibraryStep, RegionStep, fuse
+from numr.codegen.check import Check, check
+from numr.codegen.fuse import UNROLL, Fused, LibraryStep, RegionStep, Step, fuse
 from numr.codegen.heuristics import choose
 from numr.codegen.lower import lower, product
+from numr.codegen.stages import announcement, fused_text, show
 from numr.dtypes import DType
 from numr.ir.dims import Extent
 from numr.ir.node import Node
@@ -123,27 +126,37 @@ def compile_graph(
     device: str | None = None,
 ) -> Run:
     """A function from the inputs' buffers to the outputs', as a tuple."""
-    backend = target.get(device or "cpu")
-    if getattr(backend, "interprets", False):
-        return backend.bind(inputs, outputs)  # type: ignore[no-any-return]
+    found = target.get(device or "cpu")
+    if getattr(found, "interprets", False):
+        return found.bind(inputs, outputs)  # type: ignore[no-any-return]
+    backend: target.Backend = found
     graph = Canonical(inputs, outputs)
-    fast = config.get().fast_math if fast_math is None else fast_math
+    settings = config.get()
+    fast = settings.fast_math if fast_math is None else fast_math
     sizes = graph.sizes
     hints = tuple(map(bucket, sizes))
-    key = (graph.text, hints, backend.name, fast, config.fingerprint("program"))
+    key: tuple[Any, ...]
+    key = (graph.text, hints, backend.name, fast, settings.fingerprint("program"))
+    if settings.check:
+        # NumPy computes these very sizes, and an error names this very graph's lines.
+        key = (*key, sizes, *[node.location for node in graph.order])
     program = PROGRAMS.get(key)
     if program is None:
         with _lock:
             program = PROGRAMS.get(key)
             if program is None:
                 program_statistics.misses += 1
-                program = PROGRAMS[key] = build_program(graph, hints, backend, fast)
+                show("cache", lambda: "new program")
+                program = build_program(graph, hints, backend, fast)
+                program.fused = None  # its nodes hold the buffers of this very call
+                PROGRAMS[key] = program
     else:
         program_statistics.hits += 1
     run = program.bound.get(sizes)
     if run is None:
         bound_statistics.misses += 1
         run = program.bound[sizes] = bind(program, sizes, len(inputs), backend)
+        show("cache", lambda: f"program bound to new sizes {sizes}")
     else:
         bound_statistics.hits += 1
     return run
@@ -159,13 +172,22 @@ def run_graph(
 # -- building --------------------------------------------------------------------------------------
 
 
-def build_program(graph: Canonical, hints: Sequence[int], backend: Any, fast_math: bool) -> Program:
+def build_program(
+    graph: Canonical, hints: Sequence[int], backend: target.Backend, fast_math: bool
+) -> Program:
     """Rewrite, fuse, schedule, lower and compile a graph."""
+    show("graph", lambda: graph.text)
     outputs = rewrite(graph.inputs, graph.outputs, fast_math)
     # The same size table: rewriting makes no new lengths, so symbols keep their numbers.
     rewritten = Canonical(graph.inputs, outputs, graph.table)
+    show("rewrite", lambda: rewritten.text)
     fused = fuse(rewritten, hints)
-    program = _Assembler(rewritten, fused, hints, backend).run()
+    show("fuse", lambda: fused_text(fused))
+    checked = functools.partial(check, fast_math=fast_math) if config.get().check else None
+    program = _Assembler(rewritten, fused, hints, backend, checked).run()
+    for kernel in program.kernels:
+        show("kernel", kernel.text)
+        show("source", functools.partial(backend.source, kernel))
     program.built = backend.build(program.kernels, fast_math)
     return program
 
@@ -173,7 +195,14 @@ def build_program(graph: Canonical, hints: Sequence[int], backend: Any, fast_mat
 class _Assembler:
     """Turns fused steps into program steps over numbered slots."""
 
-    def __init__(self, graph: Canonical, fused: Fused, hints: Sequence[int], backend: Any) -> None:
+    def __init__(
+        self,
+        graph: Canonical,
+        fused: Fused,
+        hints: Sequence[int],
+        backend: target.Backend,
+        check: Callable[[str, Step, dict[Node, int]], Check] | None,
+    ) -> None:
         self.graph = graph
         self.fused = fused
         self.hints = hints
@@ -181,6 +210,7 @@ class _Assembler:
         self.program = Program(fused=fused)
         self.slots: dict[Node, int] = {}
         self.count = 0
+        self.check = check
 
     def fresh(self) -> int:
         self.count += 1
@@ -189,11 +219,17 @@ class _Assembler:
     def run(self) -> Program:
         for node in self.graph.inputs:
             self.slots[node] = self.fresh()
-        for step in self.fused.steps:
+        for number, step in enumerate(self.fused.steps):
             if isinstance(step, LibraryStep):
                 self._call(step)
+                name = f"step {number} (library call {step.key})"
             else:
+                first = len(self.program.kernels)
                 self._region(step)
+                kernels = ", ".join(map(str, range(first, len(self.program.kernels))))
+                name = f"step {number} (kernel {kernels})"
+            if self.check is not None:
+                self.program.steps.append(self.check(name, step, self.slots))
         self.program.results = [
             (self.slots[base], self._views(views)) for base, views in self.fused.results
         ]
@@ -251,7 +287,7 @@ class _Assembler:
 # -- binding ---------------------------------------------------------------------------------------
 
 
-def bind(program: Program, sizes: Sequence[int], count: int, backend: Any) -> Run:
+def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Backend) -> Run:
     """The program as a Python function of the input buffers, for one set of sizes."""
 
     def lengths(extents: Sequence[Extent]) -> tuple[int, ...]:
@@ -278,6 +314,13 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: Any) -> Ru
                 text = f"{name('spread', backend.broadcast)}({text}, {lengths(shape)}, {axes})"
         return text
 
+    announced = "launch" in config.get().debug
+
+    def announce(step: Any) -> None:
+        if announced:
+            where = "".join(f" d{k}={n}" for k, n in enumerate(sizes))
+            lines.append(f"    {name('say', announcement(f'{step} with{where}'))}()")
+
     for number, step in enumerate(program.steps):
         if isinstance(step, Allocation):
             shape = lengths(step.shape)
@@ -297,8 +340,12 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: Any) -> Ru
                 run = backend.launcher(
                     built, len(step.slots), step.stage.size_values(sizes), points, work
                 )
+                announce(step)
                 lines.append(f"    {name('kernel', run)}({', '.join(f'b{s}' for s in step.slots)})")
+        elif isinstance(step, Check):
+            lines.append(f"    {name('check', step)}({', '.join(f'b{s}' for s in step.slots)})")
         else:
+            announce(step)
             call = backend.library[step.key]
             operands = ", ".join(viewed(s, v) for s, v in step.operands)
             extra = f", **{name('params', step.params)}" if step.params else ""
@@ -320,7 +367,7 @@ def _last_uses(program: Program, count: int) -> dict[int, list[int]]:
         used: tuple[int, ...]
         if isinstance(step, Allocation):
             used = (step.slot,) if step.copy is None else (step.slot, step.copy)
-        elif isinstance(step, Launch):
+        elif isinstance(step, (Launch, Check)):
             used = step.slots
         else:
             used = (step.slot, *(s for s, _ in step.operands))

@@ -64,8 +64,10 @@ class Expr:
         self.number = number  # creation order: arguments always come before their users
 
     def __repr__(self) -> str:
+        # Arguments by number: written out, shared ones would repeat, exponentially in the depth.
         head = self.kind if self.data is None else f"{self.kind}[{self.data}]"
-        return head + (f"({', '.join(map(repr, self.args))})" if self.args else "")
+        args = ", ".join([f"#{a.number}" for a in self.args])
+        return f"#{self.number} = {head}({args})"
 
 
 @dataclass(slots=True)

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from numr.codegen.kernel import Kernel
 from numr.dtypes import ALL, DType
+from numr.ir.node import Node
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,38 +28,97 @@ class Capabilities:
 
 
 class Backend(Protocol):
-    """Everything the compiler and the runtime ask of a target.
+    """Everything the compiler and the runtime ask of a target that runs kernels.
 
-    `build` makes kernels callable: it prints, looks them up in the disk store, and compiles those
-    that are new. `launcher` binds one built kernel to sizes. `library` holds the calls that are not
-    kernels, by key. `guard` makes a fast check that arguments are buffers of given types.
+    A buffer is whatever its allocators return: an array with `shape`, `dtype`, `transpose(order)` and
+    `reshape(shape)`, as NumPy's.
+
+    Attributes:
+        name: what users pass as `device`.
+        capabilities: what the device can do.
+        library: the calls that are not kernels, by key: functions of buffers and keyword parameters
+            that return a fresh buffer.
     """
 
     name: str
     capabilities: Capabilities
     library: Mapping[str, Callable[..., Any]]
 
-    def build(self, kernels: Sequence[Any], fast_math: bool) -> list[Any]: ...
+    def build(self, kernels: Sequence[Kernel], fast_math: bool) -> list[Any]:
+        """Each kernel in a form `launcher` takes: printed, looked up in the store, else compiled.
+
+        Args:
+            kernels: what to build, in order; equal texts are equal kernels.
+            fast_math: whether generated code may ignore NaN, infinities and the sign of zero.
+        """
+        ...
 
     def launcher(
         self, built: Any, n_buffers: int, sizes: Sequence[int], points: int, work: int
-    ) -> Any: ...
+    ) -> Callable[..., object]:
+        """A function of `n_buffers` buffers that runs one built kernel over its whole grid.
 
-    def empty(self, shape: tuple[int, ...], dtype: DType) -> Any: ...
+        Args:
+            built: what `build` made of the kernel.
+            n_buffers: how many buffers it takes.
+            sizes: the values of its size parameters.
+            points: the grid: the kernel runs over [0, points), points > 0.
+            work: an estimate of all its work in additions, to decide about threads.
+        """
+        ...
 
-    def allocator(self, shape: tuple[int, ...], dtype: DType) -> Callable[[], Any]: ...
+    def allocator(self, shape: tuple[int, ...], dtype: DType) -> Callable[[], Any]:
+        """A function that returns a fresh buffer, whose contents may be anything."""
+        ...
 
-    def as_buffer(self, value: Any) -> Any: ...
+    def filled(self, shape: tuple[int, ...], dtype: DType, value: Any) -> Callable[[], Any]:
+        """A function that returns a fresh buffer of one value."""
+        ...
 
-    def guard(
-        self, specs: Sequence[tuple[DType, tuple[int, ...]]]
-    ) -> Callable[..., bool] | None: ...
+    def copy(self, buffer: Any) -> Any:
+        """A fresh row-major buffer with the contents of another."""
+        ...
 
-    def source(self, kernel: Any) -> str: ...
+    def broadcast(self, buffer: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+        """A view of a buffer in a larger shape: its axis i is axis `axes[i]`, the others repeat it."""
+        ...
 
-    def assembly(self, kernel: Any, fast_math: bool) -> str: ...
+    def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
+        """A fast check that arguments are row-major buffers of these dtypes and shapes; None if the
+        backend has none, and every call then takes the slower way."""
+        ...
 
-    def fingerprint(self) -> str: ...
+    def source(self, kernel: Kernel) -> str:
+        """The printed kernel, to read."""
+        ...
+
+    def assembly(self, kernel: Kernel, fast_math: bool) -> str:
+        """The machine code of a kernel, to read."""
+        ...
+
+
+class Interpreter(Protocol):
+    """A backend that runs whole graphs instead of kernels, which `interprets` says.
+
+    Attributes:
+        name: what users pass as `device`.
+        capabilities: what it can do.
+        interprets: True.
+    """
+
+    name: str
+    capabilities: Capabilities
+    interprets: bool
+
+    def bind(
+        self, inputs: Sequence[Node], outputs: Sequence[Node]
+    ) -> Callable[..., tuple[Any, ...]]:
+        """A function from the inputs' buffers to the outputs'."""
+        ...
+
+    def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
+        """As `Backend.guard`."""
+        ...
 
 
 # Name -> module with a `BACKEND` object; a new backend is one folder and one line here, or a call of

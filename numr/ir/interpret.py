@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,19 +10,29 @@ import numpy as np
 from numr.ir.node import Node, toposort
 
 
-def interpret(outputs: Sequence[Node], values: Mapping[Node, Any]) -> list[Any]:
-    """The outputs' values as NumPy arrays, given values of parameters; leaves bring their own."""
-    known: dict[Node, Any] = {}
+def evaluate(node: Node, arrays: Sequence[Any]) -> Any:
+    """A node's value by its primitive's reference, given its operands' values."""
+    result = np.asarray(node.prim.reference(*arrays, **node.params), node.dtype.dtype)
+    return result.reshape(tuple(map(int, node.shape)))
+
+
+def interpret(
+    outputs: Sequence[Node],
+    values: Mapping[Node, Any],
+    evaluate: Callable[[Node, Sequence[Any]], Any] = evaluate,
+) -> list[Any]:
+    """The outputs' values as NumPy arrays, given values of nodes; other leaves bring their own.
+
+    Args:
+        outputs: what to compute.
+        values: nodes whose values are known, parameters among them; nothing below them is computed.
+        evaluate: how to compute a node from its operands' values.
+    """
+    known: dict[Node, Any] = {node: np.asarray(value) for node, value in values.items()}
     with np.errstate(all="ignore"):
-        for node in toposort(outputs):
-            if node in values:
-                known[node] = np.asarray(values[node])
-            elif node.value is not None:
+        for node in toposort(outputs, known):
+            if node.value is not None:
                 known[node] = np.asarray(node.value)
             else:
-                arrays = (known[x] for x in node.inputs)
-                result = node.prim.reference(*arrays, **node.params)
-                known[node] = np.asarray(result, node.dtype.dtype).reshape(
-                    tuple(map(int, node.shape))
-                )
+                known[node] = evaluate(node, [known[x] for x in node.inputs])
     return [known[out] for out in outputs]

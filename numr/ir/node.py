@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -167,16 +167,21 @@ def located(location: Any) -> Iterator[None]:
         scope.location = outer
 
 
-def toposort(outputs: Iterable[Node]) -> list[Node]:
-    """Every node the outputs depend on, inputs before users."""
+def toposort(outputs: Iterable[Node], given: Collection[Node] = ()) -> list[Node]:
+    """Every node the outputs depend on, inputs before users; without those `given`, and what only
+    they depend on."""
     stack = list(outputs)
     seen = set(stack)
+    if given:
+        known = set(given)
+        seen |= known
+        stack = [node for node in stack if node not in known]
     while stack:
         for node in stack.pop().inputs:
             if node not in seen:
                 seen.add(node)
                 stack.append(node)
-    return sorted(seen, key=_number)
+    return sorted(seen - known if given else seen, key=_number)
 
 
 def _number(node: Node) -> int:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 
-from numr.ir.node import Node, scope, toposort
+from numr.ir.node import Node, toposort
 from numr.ir.rewrite.engine import Fired, Rule, index_rules, own_arena, rewrite_graph
+from numr.ir.transforms.substitute import rebuild
 
 TRANSPARENT = ("alias", "stop_gradient")
 CANONICAL, STABLE, SIMPLIFY = 0, 1, 2
@@ -39,22 +40,17 @@ def reintern(
 ) -> list[Node]:
     """The outputs made anew in the current arena, so that equal nodes are one, without aliases; and,
     when `expanding`, without composites."""
-    new: dict[Node, Node] = {n: n for n in inputs}
-    location = scope.location
-    for node in toposort(outputs):
-        if node in new:
-            continue
+
+    def make(node: Node, operands: tuple[Node, ...]) -> Node:
         prim = node.prim
-        scope.location = node.location
         if prim.name in TRANSPARENT:
-            new[node] = new[node.inputs[0]]
-        elif node.value is not None or "serial" in node.params:
-            new[node] = node
-        else:
-            make = getattr(prim, "expand", prim) if expanding else prim
-            new[node] = make(*[new[x] for x in node.inputs], **node.params)
-    scope.location = location
-    return [new[out] for out in outputs]
+            return operands[0]
+        if node.value is not None or "serial" in node.params:
+            return node
+        anew = getattr(prim, "expand", prim) if expanding else prim
+        return anew(*operands, **node.params)  # type: ignore[no-any-return]
+
+    return rebuild(outputs, toposort(outputs, inputs), make)
 
 
 def expand(inputs: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:

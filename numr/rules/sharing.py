@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from numr.ir.node import Node, scope, toposort
+from numr.ir.node import Node, toposort
+from numr.ir.transforms.substitute import again, rebuild
 from numr.primitives.elementwise import div, is_one, like, mul
 from numr.rules.facts import is_size, never_subnormal
 from numr.rules.vocabulary import power_of_two
@@ -19,7 +20,7 @@ def share_reciprocals(
     It does none where d cannot be subnormal, or where x is a power of two and 1 / d is computed
     anyway: the two then differ only for |d| beyond about 1e308 or below 1e-308.
     """
-    order = toposort(outputs)
+    order = toposort(outputs, inputs)
     divisions = [n for n in order if n.prim is div]
     count = Counter(n.inputs[1] for n in divisions)
     inverted = {
@@ -28,23 +29,14 @@ def share_reciprocals(
     wanted = {n for n in divisions if _shares(n, count, inverted, fast_math)}
     if not wanted:
         return list(outputs)
-    new: dict[Node, Node] = {n: n for n in inputs}
-    location = scope.location
-    for node in order:
-        if node in new:
-            continue
-        if not node.inputs:
-            new[node] = node
-            continue
-        scope.location = node.location
-        operands = [new[x] for x in node.inputs]
+
+    def make(node: Node, operands: tuple[Node, ...]) -> Node:
         if node in wanted:
             x, d = operands
-            new[node] = mul(x, div(like(d, 1), d))
-        else:
-            new[node] = node.prim(*operands, **node.params)
-    scope.location = location
-    return [new[out] for out in outputs]
+            return mul(x, div(like(d, 1), d))
+        return node if operands == node.inputs else again(node, operands)
+
+    return rebuild(outputs, order, make)
 
 
 def _shares(node: Node, count: Counter[Node], inverted: set[Node], fast_math: bool) -> bool:

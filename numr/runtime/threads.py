@@ -1,8 +1,8 @@
-"""How many threads, and a range split over them in fixed contiguous pieces.
+"""A range split over threads in fixed contiguous pieces, as the setting ``num_threads`` allows.
 
-The CPU backend's native pool asks ``num_threads`` here and splits as ``pieces`` does; the pool in
-this file runs any callable that releases the GIL (ctypes functions do), for what is not a kernel.
-Threads wait passively: a pool that spins against BLAS's made an MLP gradient 16 times slower.
+The CPU backend's native pool splits as ``pieces`` does; the pool in this file runs any callable that
+releases the GIL (ctypes functions do), for what is not a kernel. Threads wait passively: a pool that
+spins against BLAS's made an MLP gradient 16 times slower.
 """
 
 from __future__ import annotations
@@ -12,43 +12,9 @@ import os
 import threading
 from collections.abc import Callable
 
+from numr import config
+
 Call = Callable[[int, int], object]
-
-
-def _available() -> int:
-    named = os.environ.get("NUMR_NUM_THREADS", "")
-    if named.strip().isdigit() and int(named) > 0:
-        return int(named)
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0)) or 1
-    return os.cpu_count() or 1
-
-
-_count = 0
-_changed: list[Callable[[int], None]] = []
-
-
-def num_threads() -> int:
-    """Threads that numr uses: NUMR_NUM_THREADS, else the processors this process may run on."""
-    global _count
-    if not _count:
-        _count = _available()
-    return _count
-
-
-def set_num_threads(count: int) -> None:
-    """Use ``count`` threads from the next launch on; 1 means the calling thread alone."""
-    global _count
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"the number of threads must be a positive int, not {count!r}")
-    _count = count
-    for tell in _changed:
-        tell(count)
-
-
-def on_change(tell: Callable[[int], None]) -> None:
-    """Have ``tell(count)`` called whenever the number of threads is set."""
-    _changed.append(tell)
 
 
 def pieces(lo: int, hi: int, grain: int, threads: int) -> list[tuple[int, int]]:
@@ -137,6 +103,6 @@ def parallel_for(call: Call, lo: int, hi: int, grain: int) -> None:
     Inside another ``parallel_for``, or while another thread's runs, the whole range runs here: it
     never waits for a pool that waits for it. An exception of any piece is raised when all are done.
     """
-    parts = pieces(lo, hi, grain, num_threads())
+    parts = pieces(lo, hi, grain, config.get().num_threads)
     if len(parts) == 1 or not _pool.run(call, parts):
         call(lo, hi)

@@ -13,11 +13,12 @@ from numr.dtypes import float64
 from numr.ir.interpret import interpret
 from numr.ir.node import Node, scope, toposort
 from numr.ir.rewrite.engine import Rule, index_rules, rewrite_graph
-from numr.primitives.elementwise import add, div, mul, neg, sub
-from numr.primitives.mathematics import exp, sqrt
+from numr.primitives.elementwise import add, div, like, mul, neg, sub
+from numr.primitives.mathematics import exp, pow_, sqrt
 from numr.primitives.shape import BROADCAST, PERMUTE, RESHAPE, SLICE
 from numr.primitives.source import const, leaf, param
 from numr.rules import rewrite
+from numr.rules.vocabulary import rule
 
 
 def vector(n: int = 3) -> Node:
@@ -222,3 +223,11 @@ def test_the_mean_of_equal_numbers_is_that_number() -> None:
     x = np.full((49, 3), 1.1)
     means = nr.jit(lambda v: (nr.sum(v * 0 + 1, axis=0) / 49, nr.mean(v * 0 + 1, axis=0)))(x)
     assert all((m.numpy() == 1).all() for m in means)
+
+
+def test_a_pattern_keeps_its_constants() -> None:
+    mine = nr.asarray(2.0)
+    square = rule("square", lambda x: pow_(x, like(x, 2)), lambda x: mul(x, x))
+    mine.numpy()  # the user's constant is a computed array from here on
+    x = leaf(np.ones(()))
+    assert square.apply(pow_(x, like(x, 2))) is mul(x, x)

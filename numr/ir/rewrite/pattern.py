@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from numr.ir.node import Node
-from numr.ir.rewrite.engine import Numerics, Rule
+from numr.ir.rewrite.engine import Numerics, Rule, own_arena
 
 
 def pattern_rule(
@@ -37,7 +37,9 @@ def pattern_rule(
     names = list(inspect.signature(left).parameters)
     holes = list(variables(names))
     count = len(holes)
-    pattern = left(*holes)
+    # Nobody else may hold the pattern's constants: a user's that is read becomes a leaf in place.
+    with own_arena():
+        pattern = left(*holes)
     numbers = {hole: k for k, hole in enumerate(holes)}
     # Most nodes are turned away by the primitives of their operands.
     heads = [head(names[numbers[p]]) if p in numbers else p.prim for p in pattern.inputs]

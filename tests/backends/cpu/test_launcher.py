@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import threading
@@ -10,6 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+import numr as nr
+from numr import config
 from numr.codegen.backends.cpu import launcher, native, pool
 from numr.runtime import threads
 
@@ -120,33 +123,89 @@ def test_guard(form: str) -> None:
 needs_pool = pytest.mark.skipif(not native.has_pool(), reason="no native pool on this platform")
 
 
-@pytest.fixture
-def four_threads() -> Any:
-    before = threads.num_threads()
-    threads.set_num_threads(4)
-    yield
-    threads.set_num_threads(before)
-
-
 @needs_pool
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100, 10_001])
-def test_pool_covers_the_range_once(kernel: Any, four_threads: None, size: int) -> None:
+def test_pool_covers_the_range_once(kernel: Any, size: int) -> None:
     made = kernel("o", "for i in range(lo, hi):\n    o[i] = o[i] + f64(1.0)", ("f8",))
-    launch = launcher.make_launcher(made.packed, 1, (), hi=size, grain=1, pool=pool.address())
     o = np.zeros(size + 2)
-    for _ in range(50):
-        launch(o)
-    np.testing.assert_array_equal(o, [*[50.0] * size, 0, 0])
-    for count in (1, 3, 2):
-        threads.set_num_threads(count)
-        launch(o)
-    np.testing.assert_array_equal(o[:size], 53.0)
+    for count in (4, 1, 3, 2):
+        launch = launcher.make_launcher(
+            made.packed, 1, (), hi=size, grain=1, pool=pool.address(count), threads=count
+        )
+        for _ in range(50):
+            launch(o)
+    np.testing.assert_array_equal(o, [*[200.0] * size, 0, 0])
 
 
 @needs_pool
-def test_pool_used_from_many_threads(kernel: Any, four_threads: None) -> None:
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_as_many_pieces_as_threads(form: str, count: int) -> None:
+    seen: list[tuple[int, int]] = []
+    record = launcher._PACKED(lambda lo, hi, words: seen.append((lo, hi)))
+    address = ctypes.cast(record, ctypes.c_void_p).value
+    assert address is not None
+    pool.address(5)
+    launch = launcher.make_launcher(
+        address, 0, (), hi=20, grain=2, pool=pool.address(count), threads=count
+    )
+    launch()
+    assert sorted(seen) == threads.pieces(0, 20, 2, count)
+    assert len(seen) == count
+
+
+@needs_pool
+def test_the_setting_is_heeded(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, bool]] = []
+    make = launcher.make_launcher
+
+    def spy(*args: Any, **options: Any) -> Any:
+        asked.append((options.get("threads", 1), options.get("pool", 0) != 0))
+        return make(*args, **options)
+
+    monkeypatch.setattr(launcher, "make_launcher", spy)
+    nr.cache.clear()
+    f = nr.jit(lambda x: nr.exp(x) * 2.0)
+    x = np.ones(1_000_000)
+    outside = config.get().num_threads
+    other = outside + 1
+    f(x)
+    with config.override(num_threads=other):
+        f(x)
+        f(x)  # by the fast way
+        with config.override(num_threads=1):
+            f(x)
+        f(x)
+    f(x)
+    # Each number of threads is bound once; afterwards what was bound is found again.
+    assert asked == [(outside, outside > 1), (other, True), (1, False)]
+    np.testing.assert_allclose(f(x).numpy(), np.exp(x) * 2.0, rtol=1e-15)
+
+
+@needs_pool
+def test_the_setting_of_another_thread_is_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    make = launcher.make_launcher
+
+    def spy(*args: Any, **options: Any) -> Any:
+        asked.append(options.get("threads", 1))
+        return make(*args, **options)
+
+    monkeypatch.setattr(launcher, "make_launcher", spy)
+    nr.cache.clear()
+    f = nr.jit(lambda x: nr.sin(x) * 3.0)
+    with config.override(num_threads=3):
+        worker = threading.Thread(target=f, args=(np.ones(1_000_000),))
+        worker.start()
+        worker.join()
+    assert asked == [config.get().num_threads]
+
+
+@needs_pool
+def test_pool_used_from_many_threads(kernel: Any) -> None:
     made = kernel("o", "for i in range(lo, hi):\n    o[i] = o[i] + f64(1.0)", ("f8",))
-    launch = launcher.make_launcher(made.packed, 1, (), hi=500, grain=10, pool=pool.address())
+    launch = launcher.make_launcher(
+        made.packed, 1, (), hi=500, grain=10, pool=pool.address(4), threads=4
+    )
     arrays = [np.zeros(500) for _ in range(6)]
 
     def work(o: Any) -> None:
@@ -165,9 +224,11 @@ def test_pool_used_from_many_threads(kernel: Any, four_threads: None) -> None:
 @needs_pool
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_pool_after_fork(kernel: Any, four_threads: None) -> None:
+def test_pool_after_fork(kernel: Any) -> None:
     made = kernel("o", "for i in range(lo, hi):\n    o[i] = o[i] + f64(1.0)", ("f8",))
-    launch = launcher.make_launcher(made.packed, 1, (), hi=100, grain=1, pool=pool.address())
+    launch = launcher.make_launcher(
+        made.packed, 1, (), hi=100, grain=1, pool=pool.address(4), threads=4
+    )
     o = np.zeros(100)
     launch(o)
     child = os.fork()

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import threading
 from typing import Any
 
 import pytest
 
+from numr import config
 from numr.runtime import threads
 
 
 @pytest.fixture(autouse=True)
 def three_threads() -> Any:
-    before = threads.num_threads()
-    threads.set_num_threads(3)
+    before = config.get().num_threads
+    config.update(num_threads=3)
     yield
-    threads.set_num_threads(before)
+    config.update(num_threads=before)
 
 
 @pytest.mark.parametrize("length", [0, 1, 2, 3, 10, 1000])
@@ -80,18 +79,3 @@ def test_after_fork() -> None:
         threads.parallel_for(lambda lo, hi: seen.extend(range(lo, hi)), 0, 10, 1)
         os._exit(0 if sorted(seen) == list(range(10)) else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-
-
-@pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "2"])
-def test_wrong_counts(wrong: Any) -> None:
-    with pytest.raises(ValueError, match="positive int"):
-        threads.set_num_threads(wrong)
-
-
-def test_the_environment_sets_the_number() -> None:
-    script = "from numr.runtime import threads; print(threads.num_threads())"
-    environment = {**os.environ, "NUMR_NUM_THREADS": "5"}
-    done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, capture_output=True, text=True
-    )
-    assert done.stdout.strip() == "5", done.stderr

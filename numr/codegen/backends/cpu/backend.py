@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from numr import config
 from numr.codegen import kernels as kernel_store
 from numr.codegen.backends.cpu.library import LIBRARY
 from numr.codegen.backends.cpu.print import parameters, source
-from numr.codegen.target import Capabilities
+from numr.codegen.kernel import Kernel
+from numr.codegen.target import Backend, Capabilities
 from numr.dtypes import DType
 from numr.runtime.allocator import allocator
 
@@ -24,16 +26,11 @@ _LONG_WORK = 200_000
 class Cpu:
     name = "cpu"
     capabilities = Capabilities()
-    library = LIBRARY
+    library: Mapping[str, Callable[..., Any]] = LIBRARY
 
-    def fingerprint(self) -> str:
-        from numr.codegen.backends.cpu import machine
-
-        return machine.host().fingerprint
-
-    def build(self, kernels: Sequence[Any], fast_math: bool) -> list[Any]:
+    def build(self, kernels: Sequence[Kernel], fast_math: bool) -> list[Any]:
         """Kernels as addresses of their packed form."""
-        from numr.codegen.backends.cpu import objects
+        from numr.codegen.backends.cpu import machine, objects
         from numr.codegen.backends.cpu.compile import compile_kernel, packed_name
 
         def compile_one(k: int) -> bytes:
@@ -44,25 +41,31 @@ class Cpu:
             return objects.load(artifact, packed_name(kernels[k].entry))
 
         texts = [k.text() for k in kernels]
-        key = f"{self.fingerprint()} fast_math={fast_math}"
+        key = f"{machine.host().fingerprint} fast_math={fast_math}"
         return kernel_store.build_all(self.name, key, texts, compile_one, load)
 
     def launcher(
         self, built: int, n_buffers: int, sizes: Sequence[int], points: int, work: int
-    ) -> Any:
+    ) -> Callable[..., object]:
         from numr.codegen.backends.cpu import pool
         from numr.codegen.backends.cpu.launcher import make_launcher
 
         if work < _LONG_WORK:
             return make_launcher(built, n_buffers, sizes, hi=points)
         grain = max(1, points * _PARALLEL_WORK // (2 * work)) if work else points
-        shared = pool.address() if points > 1 and work >= _PARALLEL_WORK else 0
+        threads = config.get().num_threads
+        several = threads > 1 and points > 1 and work >= _PARALLEL_WORK
+        shared = pool.address(threads) if several else 0
         return make_launcher(
-            built, n_buffers, sizes, hi=points, grain=grain, pool=shared, release_gil=True
+            built,
+            n_buffers,
+            sizes,
+            hi=points,
+            grain=grain,
+            pool=shared,
+            threads=threads,
+            release_gil=True,
         )
-
-    def empty(self, shape: tuple[int, ...], dtype: DType) -> Any:
-        return np.empty(shape, dtype.dtype)
 
     def allocator(self, shape: tuple[int, ...], dtype: DType) -> Callable[[], Any]:
         return allocator(shape, dtype.dtype)
@@ -79,21 +82,18 @@ class Cpu:
             full[axis] = buffer.shape[i]
         return np.broadcast_to(buffer.reshape(full), shape)
 
-    def as_buffer(self, value: Any) -> Any:
-        return np.ascontiguousarray(value)
-
     def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
         from numr.codegen.backends.cpu.launcher import make_guard
 
         return make_guard([(dtype.dtype, tuple(map(int, shape))) for dtype, shape in specs])
 
-    def source(self, kernel: Any) -> str:
+    def source(self, kernel: Kernel) -> str:
         return source(kernel)
 
-    def assembly(self, kernel: Any, fast_math: bool) -> str:
+    def assembly(self, kernel: Kernel, fast_math: bool) -> str:
         from numr.codegen.backends.cpu.compile import assembly
 
         return assembly(source(kernel), kernel.entry, parameters(kernel), fast_math)
 
 
-BACKEND = Cpu()
+BACKEND: Backend = Cpu()

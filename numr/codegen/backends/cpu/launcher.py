@@ -36,9 +36,7 @@ _PARALLEL = ctypes.CFUNCTYPE(
     ctypes.c_void_p,
     ctypes.c_void_p,
     ctypes.c_void_p,
-    ctypes.c_int64,
-    ctypes.c_int64,
-    ctypes.c_int64,
+    *[ctypes.c_int64] * 4,
 )
 
 
@@ -139,26 +137,34 @@ def make_launcher(
     hi: int,
     grain: int = 0,
     pool: int = 0,
+    threads: int = 1,
     release_gil: bool = False,
 ) -> Launcher:
     """A callable of ``n_arrays`` arrays that runs a packed kernel over [lo, hi).
 
     ``ints`` are the words after the pointers (``pack_word`` makes one of a scalar). With
     ``release_gil`` the interpreter is free while the kernel runs (30 ns more); with a ``pool``
-    (pool.py) too, pieces of at least ``grain`` run on its threads.
+    (pool.py) too, at most ``threads`` pieces of at least ``grain`` run on its threads.
     """
     if not layout_known() or n_arrays + len(ints) > native.MAX_WORDS:
-        return _plain_launcher(packed, n_arrays, tuple(ints), lo, hi, grain, pool)
+        return _plain_launcher(packed, n_arrays, tuple(ints), lo, hi, grain, pool, threads)
     words = (packed, n_arrays, len(ints), lo, hi, grain, pool, int(release_gil or pool != 0))
     plan = struct.pack(
-        f"<{len(native.PLAN_FIELDS) + len(ints)}q", *words, *_interpreter_words(), *ints
+        f"<{len(native.PLAN_FIELDS) + len(ints)}q", *words, *_interpreter_words(), threads, *ints
     )
     launcher: Launcher = _builtin("numr_launch", plan)
     return launcher
 
 
 def _plain_launcher(
-    packed: int, n_arrays: int, ints: tuple[int, ...], lo: int, hi: int, grain: int, pool: int
+    packed: int,
+    n_arrays: int,
+    ints: tuple[int, ...],
+    lo: int,
+    hi: int,
+    grain: int,
+    pool: int,
+    threads: int,
 ) -> Launcher:
     """The same through ctypes, for layouts we do not know and for very many arguments."""
     buffer = ctypes.c_int64 * (n_arrays + len(ints))
@@ -168,7 +174,7 @@ def _plain_launcher(
         if len(arrays) != n_arrays or not all(type(a) is np.ndarray for a in arrays):
             raise TypeError(_MESSAGE.value.decode())
         words = buffer(*(a.ctypes.data for a in arrays), *ints)
-        parallel(pool or None, packed, ctypes.addressof(words), lo, hi, grain)
+        parallel(pool or None, packed, ctypes.addressof(words), lo, hi, grain, threads)
 
     return launch
 

@@ -19,6 +19,7 @@ MAX_WORDS = 120
 PLAN_FIELDS = (
     *("kernel", "arrays", "extra", "lo", "hi", "grain", "pool", "release"),
     *("ndarray", "none", "incref", "save", "restore", "set_error", "type_error", "message"),
+    "threads",
 )
 
 _LAUNCH = f"""
@@ -87,8 +88,10 @@ large:
   %save = load ptr, ptr %p11
   %p12 = getelementptr i64, ptr %plan, i64 12
   %restore = load ptr, ptr %p12
+  %p16 = getelementptr i64, ptr %plan, i64 16
+  %threads = load i64, ptr %p16
   %thread = call ptr %save()
-  call void @numr_parallel(ptr %pool, ptr %fn, ptr %words, i64 %lo, i64 %hi, i64 %grain)
+  call void @numr_parallel(ptr %pool, ptr %fn, ptr %words, i64 %lo, i64 %hi, i64 %grain, i64 %threads)
   call void %restore(ptr %thread)
   br label %done
 done:
@@ -237,7 +240,7 @@ leave:
   ret void
 }
 
-define void @numr_parallel(ptr %pool, ptr %fn, ptr %words, i64 %lo, i64 %hi, i64 %grain) {
+define void @numr_parallel(ptr %pool, ptr %fn, ptr %words, i64 %lo, i64 %hi, i64 %grain, i64 %limit) {
 entry:
   %none = icmp eq ptr %pool, null
   %serial.asked = icmp sle i64 %grain, 0
@@ -248,7 +251,8 @@ count:
   %workers = load i64, ptr %workers.at
   %length = sub i64 %hi, %lo
   %pieces = sdiv i64 %length, %grain
-  %threads = add i64 %workers, 1
+  %present = add i64 %workers, 1
+  %threads = call i64 @llvm.smin.i64(i64 %limit, i64 %present)
   %parts = call i64 @llvm.smin.i64(i64 %pieces, i64 %threads)
   %few = icmp sle i64 %parts, 1
   br i1 %few, label %serial, label %take
@@ -306,7 +310,7 @@ declare i64 @llvm.smin.i64(i64, i64)
 # Where there are no POSIX semaphores in memory (macOS, Windows), a launch is serial here and
 # runtime/threads.py splits the range instead.
 _NO_POOL = """
-define void @numr_parallel(ptr %pool, ptr %fn, ptr %words, i64 %lo, i64 %hi, i64 %grain) {
+define void @numr_parallel(ptr %pool, ptr %fn, ptr %words, i64 %lo, i64 %hi, i64 %grain, i64 %limit) {
   call void %fn(i64 %lo, i64 %hi, ptr %words)
   ret void
 }

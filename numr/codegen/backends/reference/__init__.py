@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from numr.codegen.target import Capabilities
+from numr.codegen.target import Capabilities, Interpreter
 from numr.ir.interpret import interpret
 from numr.ir.node import Node
 
@@ -32,8 +32,5 @@ class Reference:
     def guard(self, specs: Any) -> None:
         return None
 
-    def fingerprint(self) -> str:
-        return f"reference numpy {np.__version__}"
 
-
-BACKEND = Reference()
+BACKEND: Interpreter = Reference()
