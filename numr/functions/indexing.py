@@ -44,6 +44,8 @@ class Selection:
         blocks: list[int] = []  # where index arrays stand among the items
         for position, item in enumerate(items):
             axis = len(self.starts)
+            if item is Ellipsis:
+                continue  # stands for no axes, and still separates index arrays
             if item is None:
                 self.layout.append(NEW)
             elif isinstance(item, slice):
@@ -185,7 +187,8 @@ def wrapped(index: Node, n: int) -> Node:
 
 
 def _items(key: Any, shape: Shape) -> list[Any]:
-    """The index as one item for each axis of x (an int, a slice or a node) and None for new axes."""
+    """The index as one item for each axis of x (an int, a slice or a node), None for new axes, and
+    an Ellipsis that stands for no axes."""
     parts = [_converted(item) for item in (key if isinstance(key, tuple) else (key,))]
     used = sum(_width(part) for part in parts)
     if used > len(shape):
@@ -196,7 +199,8 @@ def _items(key: Any, shape: Shape) -> list[Any]:
     if len(dots) > 1:
         raise IndexOutOfRangeError("an index has room for one '...'")
     at = dots[0] if dots else len(parts)
-    parts[at : at + len(dots)] = [slice(None)] * (len(shape) - used)
+    filling: list[Any] = [slice(None)] * (len(shape) - used)
+    parts[at : at + len(dots)] = filling or parts[at : at + len(dots)]
     items: list[Any] = []
     axis = 0
     for part in parts:
@@ -213,6 +217,33 @@ def _items(key: Any, shape: Shape) -> list[Any]:
             items.append(part)
         axis += _width(part)
     return items
+
+
+def without_scalar_masks(x: Array, key: Any) -> tuple[Array, Any]:
+    """x and an index into it without single booleans.
+
+    A boolean is a mask over no axes at all: it adds an axis of length 1 where it holds and 0 where
+    it does not. That is what an index array selects from an axis of length 1 put into x there.
+    """
+    parts = key if isinstance(key, tuple) else (key,)
+    if not any(map(_is_scalar_mask, parts)):
+        return x, key
+    spread: list[Any] = []
+    picks: list[Any] = []
+    for part in parts:
+        if _is_scalar_mask(part):
+            spread.append(None)
+            picks.append(np.zeros(int(_known(to_array(part))), np.int64))
+            continue
+        spread += [part] if part is Ellipsis else [slice(None)] * _width(_converted(part))
+        picks.append(part)
+    return getitem(x, tuple(spread)), tuple(picks)
+
+
+def _is_scalar_mask(part: Any) -> bool:
+    if isinstance(part, (bool, np.bool_)):
+        return True
+    return isinstance(part, (np.ndarray, Array)) and part.ndim == 0 and part.dtype.kind == "b"
 
 
 def _is_mask(part: Any) -> bool:
@@ -269,8 +300,6 @@ def mask_positions(mask: Array, shape: Shape, axis: int) -> list[Array]:
     """Where a boolean mask holds, by axis. Its values decide a shape, so they must be known."""
     node = mask.node
     own = plain(node.shape)
-    if not own:
-        raise DTypeError("a mask needs an axis; to choose by one boolean, use nr.where")
     covered = plain(shape[axis : axis + len(own)])
     if own != covered:
         raise messages.shape_mismatch(
@@ -279,6 +308,12 @@ def mask_positions(mask: Array, shape: Shape, axis: int) -> list[Array]:
             (own, covered),
             hint="a mask has the shape of the axes it stands for",
         )
+    return [to_array(p) for p in np.nonzero(_known(mask))]
+
+
+def _known(mask: Array) -> Any:
+    """The values of a mask, which decide a shape."""
+    node = mask.node
     if node.trace is not None and node.trace.blocker() is not None:
         raise TracedValueError(
             "x[mask] has a shape that depends on the mask's values, which are not known while the "
@@ -286,11 +321,12 @@ def mask_positions(mask: Array, shape: Shape, axis: int) -> list[Array]:
             "  use nr.where(mask, x, fill) to keep the shape, x.at[mask].set(v) to assign, or sums "
             "of nr.where(mask, x, 0) to reduce"
         )
-    return [to_array(p) for p in np.nonzero(np.asarray(mask))]
+    return np.asarray(mask)
 
 
 def getitem(x: Array, key: Any) -> Array:
     """x[key]. Computed indices outside their axis move to its nearest end."""
+    x, key = without_scalar_masks(x, key)
     node = x.node
     return from_node(Selection(key, node.shape).gather(node))
 

@@ -10,7 +10,7 @@ from numr import messages
 from numr.array import Array, from_node, to_array
 from numr.dtypes import bool_, int64
 from numr.errors import DTypeError, ShapeError
-from numr.functions.indexing import Selection
+from numr.functions.indexing import Selection, without_scalar_masks
 from numr.functions.operands import node_of, normalized_axis, operand, plain
 from numr.ir.node import Node
 from numr.primitives import mathematics as M
@@ -125,7 +125,11 @@ class At:
         mask = self._mask()
         if mask is not None:
             return from_node(self._masked(mode, x, mask, value))
-        selection = Selection(self.key, x.shape)
+        spread, key = without_scalar_masks(self.array, self.key)
+        if spread is not self.array:
+            updated = At(spread, key)._update(mode, value)
+            return from_node(P.reshape(updated.node, x.shape))
+        selection = Selection(key, x.shape)
         sliced = _like_slice(selection, x)
         new = _fitted(_converted(value, x), selection.arrange(sliced).shape)
         new = selection.disarrange(new, sliced.shape)
@@ -152,7 +156,8 @@ class At:
         key = self.key[0] if isinstance(self.key, tuple) and len(self.key) == 1 else self.key
         if isinstance(key, (list, np.ndarray, Array)):
             mask = to_array(key)
-            if mask.dtype is bool_ and mask.ndim:
+            trace = mask.node.trace
+            if mask.dtype is bool_ and (mask.ndim or (trace is not None and trace.blocker())):
                 return mask
         return None
 

@@ -64,6 +64,24 @@ EXPRESSIONS: list[Any] = [
     S[..., np.array([True, False, True, False, True])],
     S[:, np.array([False] * 3)],
     S[[0, 1], :, :, [True, False, False, True, False]],
+    # an Ellipsis of no axes separates index arrays all the same, and so does a new axis
+    S[:, [0, 1], ..., 1, 2],
+    S[:1, [0], ..., 0, 0],
+    S[:, :, [0, 1], ..., X[0, 0, 0] > 2],
+    S[:, [0, 1], None, 1],
+    S[:, 0, ..., [0, 1], 1],
+    S[:, np.array(1), ..., [0, 2], 1],
+    S[..., :, [0, 1], 1],
+    # single booleans are masks of no axes
+    S[True],
+    S[False],
+    S[np.True_, ...],
+    S[:, True, [0, 1]],
+    S[:, [0, 1], True, 1],
+    S[:, [0, 1], :, True],
+    S[..., False, 0],
+    S[np.array(True), None, X[..., 0] > 60],
+    S[True, False],
 ]
 
 
@@ -147,6 +165,15 @@ def test_mask_of_leading_axes_and_listed_values() -> None:
     agree(lazy(X).at[X > 110].set(np.arange((X > 110).sum(), dtype=float)), want)
 
 
+def test_a_single_traced_boolean() -> None:
+    x = np.array([1.0, 2.0])
+    f = nr.jit(lambda x, flag: x.at[flag].set(9.0))
+    agree(f(x, True), np.array([9.0, 9.0]))
+    agree(f(x, False), x)
+    with pytest.raises(nr.errors.TracedValueError, match=r"use nr\.where"):
+        nr.jit(lambda x, flag: x[flag])(x, True)
+
+
 def test_computed_indices_clamp() -> None:
     agree(lazy([1.0, 2.0, 3.0])[computed([5, -7, -1])], np.array([3.0, 1.0, 3.0]))
     agree(lazy([1.0, 2.0, 3.0])[computed(9)], np.array(3.0))
@@ -187,7 +214,7 @@ def test_segments() -> None:
         (lambda x: x[..., ...], IndexError, "one '...'"),
         (lambda x: x[1.0], TypeError, "an index is an integer"),
         (lambda x: x["a"], TypeError, "an index is an integer"),
-        (lambda x: x[True], TypeError, "an index is an integer"),
+        (lambda x: x[[True]], ValueError, "the mask has shape (1,)"),
         (lambda x: x[nr.ones(2)], TypeError, "integers or booleans, not float64"),
         (lambda x: x[nr.asarray([True] * 5)], ValueError, "the mask has shape (5,)"),
         (lambda x: x[[0, 1], [0, 1, 2]], ValueError, "do not fit together"),
