@@ -33,12 +33,21 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from numr.codegen.backends.cpu import frontend, machine, vectormath
+from numr.codegen.backends.cpu import frontend, machine, vectorforms, vectormath
 
 _LLVM_TYPES = {"f32": "float", "f64": "double"}
 _FLOAT_ARITHMETIC = re.compile(r"= (fadd|fsub|fmul|fdiv|fneg) (?:reassoc |contract )*")
 # Not nnan and ninf: masked code relies on infinities even when rounding may be loose.
 _FAST = r"= \1 reassoc nsz arcp contract afn "
+
+# Mathematics put in line is long chains of dependent operations: two vectors at a time hide their
+# latency, where LLVM, which counts registers, would take one.
+_LOOP_OF_MATHEMATICS = re.compile(r"; mathematics\n(  br label [^\n]*)")
+_LOOP = 9000
+_TWO_AT_A_TIME = f"""
+!{_LOOP} = distinct !{{!{_LOOP}, !{_LOOP + 1}}}
+!{_LOOP + 1} = !{{!"llvm.loop.interleave.count", i32 2}}
+"""
 
 
 def packed_name(entry: str) -> str:
@@ -79,6 +88,8 @@ def llvm_text(text: str, entry: str, params: tuple[str, ...], fast_math: bool) -
     body = frontend.lower(text, entry, params)
     if fast_math:
         body = _FLOAT_ARITHMETIC.sub(_FAST, body)
+    if machine.host().lanes == vectorforms.LANES:
+        body = _LOOP_OF_MATHEMATICS.sub(rf"\1, !llvm.loop !{_LOOP}", body) + _TWO_AT_A_TIME
     return vectormath.complete(body, machine.host()) + _packed(entry, params)
 
 

@@ -48,6 +48,8 @@ def _table() -> dict[tuple[str, tuple[str, ...]], tuple[str, ops.Emit]]:
 
 
 _TABLE = _table()
+# Marks the end of an innermost loop that calls mathematics, for compile.py.
+MATHEMATICS = "mathematics"
 _FUNCTIONS = frozenset(op.name for op in ops.FUNCTIONS)
 _CONVERSIONS = {**{c: c for c in ops.NUMBERS}, "boolean": "bool"}
 
@@ -66,6 +68,7 @@ class _Lowering(ast.NodeVisitor):
         self.variables: dict[str, Value] = {}
         self.pointers: dict[str, Value] = {}
         self.loops: list[tuple[Any, Any]] = []  # where continue and break go
+        self.opened = self.mathematics = 0  # how many loops, and calls of mathematics, so far
 
     @staticmethod
     def _param(code: str) -> Any:
@@ -201,8 +204,12 @@ class _Lowering(ast.NodeVisitor):
         self.builder.cbranch(self.in_range(counter, stop, step), body, done)
         self.builder.position_at_end(body)
         self.store(node, target.id, (counter, "i64"))
+        opened, mathematics = self.opened, self.mathematics
+        self.opened += 1
         self.loop_body(node.body, body, following, done)
         self.builder.position_at_end(following)
+        if self.opened == opened + 1 and self.mathematics > mathematics:
+            self.builder.comment(MATHEMATICS)
         flags = ("nsw",) if len(bounds) < 3 else ()
         counter.add_incoming(self.builder.add(counter, step, flags=flags), following)
         self.builder.branch(head)
@@ -291,6 +298,7 @@ class _Lowering(ast.NodeVisitor):
             literal = _literal(args[0])
             if literal is not None:  # a typed literal is a constant, not a conversion
                 return ir.Constant(ops.llvm_type(to), literal), to
+        self.mathematics += name in ops.MATH_1
         if name not in _FUNCTIONS:
             raise self.error(node, f"{name} is not a function of the kernel language")
         return self.operation(node, name, [self.value(a) for a in args])

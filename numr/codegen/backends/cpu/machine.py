@@ -119,15 +119,21 @@ def optimise(text: str) -> Any:
         module.verify()
         builder, passes = _passes()
         passes.run(module, builder)
-        if (
-            f"{vectorforms.SUFFIX}(" in text
-        ):  # what the vectoriser called instead of scalar functions
-            late = llvm.create_new_module_pass_manager()
-            late.add_always_inliner_pass()
-            late.add_global_dead_code_eliminate_pass()
-            late.add_instruction_combine_pass()
-            late.run(module, builder)
+        if f"{vectorforms.SUFFIX}(" in text:
+            _put_in_line(module, builder)
         return module
+
+
+def _put_in_line(module: Any, builder: Any) -> None:
+    """Put what the vectoriser called instead of scalar functions into its place."""
+    # So far the vector forms were held for the vectoriser to find; under another name this holds none.
+    kept = module.get_global_variable("llvm.compiler.used")
+    kept.name, kept.linkage = "numr_kept", "private"
+    passes = llvm.create_new_module_pass_manager()
+    passes.add_always_inliner_pass()
+    passes.add_global_dead_code_eliminate_pass()
+    passes.add_instruction_combine_pass()
+    passes.run(module, builder)
 
 
 def emit(module: Any) -> bytes:
