@@ -75,6 +75,8 @@ class _Fuser:
         self.inputs = set(graph.inputs)
         self.hints = hints
         self.reasons: dict[Node, str] = {}
+        # Stored nodes that the kernel they were put in cannot compute.
+        self.alone: set[Node] = set()
         self.weights: dict[Node, int] = {}
         self.has_reduction = any(
             hasattr(n.prim, "monoid") and n.inputs[0].rank > 1 for n in self.order
@@ -165,6 +167,10 @@ class _Fuser:
             try:
                 built = self._build_all()
             except MustStore as stop:
+                if stop.node in self.reasons:
+                    if stop.node in self.alone:
+                        raise AssertionError(f"{stop.node!r} cannot be computed: {stop}") from None
+                    self.alone.add(stop.node)
                 self.store(stop.node, str(stop))
                 self.weights.clear()
                 self._bound_depth()
@@ -220,7 +226,7 @@ class _Fuser:
 
         grouping = Grouping(stored, self.base, self.extent)
         for node in filter(stored, self.order):
-            if is_element(node):
+            if is_element(node) and node not in self.alone:
                 grouping.add(node)
             else:
                 grouping.add_single(node)

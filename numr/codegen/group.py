@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from numr.ir.dims import Extent
+from numr.ir.dims import Dim, Extent
 from numr.ir.node import Node
 
 # How many of the latest units of its kind a result may join, and how many results one kernel has.
@@ -87,7 +87,9 @@ class Grouping:
         """A result that may share a kernel."""
         reads, space = self._reads(root)
         shape = self._shape(root)
-        row = shape[0] if space is not None and shape else None
+        # Rows of literal number are written out one by one: no kernel has a loop over them.
+        rows = space is not None and shape and isinstance(shape[0], Dim)
+        row = shape[0] if rows else None
         latest = self._latest.setdefault((row, space) if row else (shape, space), [])
         # With kernels over rows it reads from, too, if it has the same rows.
         above = [self.units[n] for n, aligned in reads.items() if aligned and n in self.units]

@@ -87,3 +87,13 @@ def test_random_programs(seed: int) -> None:
         x, y = random.normal(size=(2, size))
         for found, expected in zip(function(x, y), program(np, x, y), strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (2, 500), (3, 500), (4, 7), (5, 7), (30, 40)])
+def test_few_long_rows(shape: tuple[int, int]) -> None:
+    """A number of rows that is written into kernels leaves no loop for a row's sums to be in."""
+    x = np.random.default_rng(0).normal(size=shape)
+    f = nr.grad(lambda x: nr.sum(nr.softmax(x, axis=-1) ** 2 + nr.mean(x, axis=0)))
+    s = np.exp(x) / np.exp(x).sum(axis=1, keepdims=True)
+    want = 2 * s * (s - (s * s).sum(axis=1, keepdims=True)) + 1
+    np.testing.assert_allclose(nr.jit(f)(x).numpy(), want, rtol=1e-13)
