@@ -22,6 +22,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from numr.errors import CacheWarning
+
 FORMAT = "1"
 DEFAULT_LIMIT = 512 * 2**20  # bytes, see NUMR_CACHE_LIMIT
 _MAGIC = b"numr\x01"
@@ -149,7 +151,7 @@ def _warn_once(error: Exception) -> None:
     warnings.warn(
         f"numr cannot write its cache folder ({error}); it works without one, compiling in every "
         "process. Set NUMR_CACHE_DIR to a writable folder, or NUMR_CACHE=off to silence this.",
-        RuntimeWarning,
+        CacheWarning,
         stacklevel=3,
     )
 

@@ -14,7 +14,6 @@ import pytest
 import numr as nr
 from numr import config
 from numr.codegen.backends.cpu import launcher, native, pool
-from numr.runtime import threads
 
 ADD = "for i in range(lo, hi):\n    o[i] = a[i] + b[i] * f64(1.0)"
 
@@ -149,7 +148,7 @@ def test_as_many_pieces_as_threads(form: str, count: int) -> None:
         address, 0, (), hi=20, grain=2, pool=pool.address(count), threads=count
     )
     launch()
-    assert sorted(seen) == threads.pieces(0, 20, 2, count)
+    assert sorted(seen) == [(20 * k // count, 20 * (k + 1) // count) for k in range(count)]
     assert len(seen) == count
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from numr.codegen import store
+from numr.errors import CacheWarning
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +77,7 @@ def test_a_folder_in_the_place_of_a_file(own_folder: Path) -> None:
     path.unlink()
     path.mkdir()
     assert store.get("cpu", "key") is None
-    with pytest.warns(RuntimeWarning, match="cannot write its cache folder"):
+    with pytest.warns(CacheWarning, match="cannot write its cache folder"):
         store.put("cpu", "key", b"1")
 
 
@@ -94,7 +95,7 @@ def test_an_unwritable_folder_is_said_once(tmp_path: Path, monkeypatch: pytest.M
     blocked = tmp_path / "file"
     blocked.write_text("not a folder")
     monkeypatch.setenv("NUMR_CACHE_DIR", str(blocked))
-    with pytest.warns(RuntimeWarning, match="NUMR_CACHE_DIR"):
+    with pytest.warns(CacheWarning, match="NUMR_CACHE_DIR"):
         store.put("cpu", "key", b"1")
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -31,7 +31,6 @@ The kernel language (what a printer may write) is a subset of Python that Numba 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
 from numr.codegen.backends.cpu import frontend, machine, vectorforms, vectormath
 
@@ -99,13 +98,6 @@ def compile_kernel(text: str, entry: str, params: tuple[str, ...], fast_math: bo
     ``objects.load`` makes either callable. ``params`` starts with the range, ``"i64", "i64"``.
     """
     return machine.emit(machine.optimise(llvm_text(text, entry, params, fast_math)))
-
-
-def compile_many(
-    kernels: Sequence[tuple[str, str, tuple[str, ...]]], fast_math: bool
-) -> list[bytes]:
-    """Object code of several kernels (text, entry, params), one object each."""
-    return [compile_kernel(text, entry, params, fast_math) for text, entry, params in kernels]
 
 
 def assembly(text: str, entry: str, params: tuple[str, ...], fast_math: bool) -> str:

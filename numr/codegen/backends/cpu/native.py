@@ -307,8 +307,7 @@ free:
 declare i64 @llvm.smin.i64(i64, i64)
 """
 
-# Where there are no POSIX semaphores in memory (macOS, Windows), a launch is serial here and
-# runtime/threads.py splits the range instead.
+# Where there are no POSIX semaphores in memory (macOS, Windows), a launch is serial.
 _NO_POOL = """
 define void @numr_parallel(ptr %pool, ptr %fn, ptr %words, i64 %lo, i64 %hi, i64 %grain, i64 %limit) {
   call void %fn(i64 %lo, i64 %hi, ptr %words)

@@ -6,7 +6,6 @@ Numba: the table is what a front end (numba_frontend.py) registers.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -266,13 +265,6 @@ def _same(codes: tuple[str, ...], arity: int) -> tuple[tuple[str, tuple[str, ...
 
 def _to_bool(codes: tuple[str, ...], arity: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple(("bool", (c,) * arity) for c in codes)
-
-
-def float_bits(value: float, code: str) -> str:
-    """The hexadecimal LLVM spelling of a float constant, exact for every value including NaN."""
-    if code == "f32":
-        value = struct.unpack("<f", struct.pack("<f", value))[0]
-    return f"0x{struct.unpack('<Q', struct.pack('<d', value))[0]:016X}"
 
 
 # Python's operators, by the name of the function in the ``operator`` module.
