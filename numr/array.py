@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numr import config, dtypes
+from numr import config, dtypes, messages
 from numr.dtypes import DType, as_dtype
 from numr.ir.node import Node, scope
 from numr.operators import Operators
@@ -97,9 +97,7 @@ class Array(Operators):
     def to_device(self, device: str, /, *, stream: Any = None) -> Array:
         """The same array on another device."""
         if device != self.device:
-            from numr.errors import DeviceError
-
-            raise DeviceError(f"there is no device {device!r} here; available: 'cpu'")
+            raise messages.no_device(device, "there is no such device here", [self.device])
         return self
 
     # -- reading ---------------------------------------------------------------------------------

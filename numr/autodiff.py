@@ -11,7 +11,7 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from numr import tree
+from numr import messages, tree
 from numr.array import Array, from_node, to_array
 from numr.errors import GradientError
 from numr.functions.operands import SCALARS
@@ -71,10 +71,7 @@ class _Linearized:
         listed = (argnums,) if isinstance(argnums, int) else tuple(argnums)
         for i in listed:
             if not isinstance(i, int) or isinstance(i, bool) or not -count <= i < count:
-                raise GradientError(
-                    f"{self.transform}({self.name}): argnums={argnums!r} names argument {i!r}, but the call has "
-                    f"{count} positional argument{'s' * (count != 1)}"
-                )
+                raise messages.wrong_argnums(self.transform, self.name, argnums, count)
         found = tuple(i % count for i in listed)
         if len(set(found)) != len(found):
             raise GradientError(
@@ -86,11 +83,8 @@ class _Linearized:
         x = leaf if isinstance(leaf, Array) else to_array(leaf)
         if x.dtype.is_inexact:
             return x.node
-        where = self.in_tree.paths()[k]
-        raise GradientError(
-            f"{self.transform}({self.name}): cannot differentiate with respect to the {x.dtype} input{where and ' at '}"
-            f"{where}; convert it to a floating dtype first, or choose other argnums"
-        )
+        where = self.in_tree.paths()[k] or "its argument"
+        raise messages.not_inexact(self.transform, f"{self.name}: {where}", x.dtype)
 
     def seeds(self) -> list[Node]:
         """A tangent placeholder for every input; nothing a user sees depends on them."""
@@ -115,23 +109,12 @@ class _Linearized:
 
     def scalar(self) -> Node:
         """The one real scalar output that a gradient needs."""
-        if len(self.out_nodes) != 1:
-            raise GradientError(
-                f"{self.transform}({self.name}) needs a scalar output, but the function returned "
-                f"{len(self.out_nodes)} arrays; return one scalar, or use has_aux=True or jacrev"
-            )
-        (out,) = self.out_nodes
-        if out.shape != () or out.dtype.kind != "f":
-            raise GradientError(
-                f"{self.transform}({self.name}) needs a real scalar output, but the function returned "
-                f"{out.dtype}{tuple(map(int, out.shape))}; "
-                + (
-                    "sum it, or use jacrev for a Jacobian"
-                    if out.shape
-                    else "return a floating value"
-                )
-            )
-        return out
+        if len(self.out_nodes) == 1:
+            (out,) = self.out_nodes
+            if out.shape == () and out.dtype.kind == "f":
+                return out
+        found = [(n.dtype, tuple(map(int, n.shape))) for n in self.out_nodes]
+        raise messages.not_one_number(self.transform, self.name, found)
 
 
 def _arrays(structure: tree.TreeDef, nodes: Sequence[Node]) -> Any:
@@ -463,13 +446,12 @@ def hvp(fun: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
         [4.0, 6.0]
     """
     _check_transform("hvp", fun)
+    name = getattr(fun, "__name__", repr(fun))
 
     @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def product(*args: Any, **kwargs: Any) -> Any:
-        if len(args) < argnums + 2:
-            raise TypeError(
-                f"hvp needs the direction right after argument {argnums}: hvp(f)(x, v, *rest)"
-            )
+        if not isinstance(argnums, int) or not 0 <= argnums < len(args) - 1:
+            raise messages.no_direction(name, argnums, len(args))
         plain = (*args[: argnums + 1], *args[argnums + 2 :])
 
         def slope(x: Any) -> Any:

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from numr import config, dtypes, tree
+from numr import config, dtypes, messages, tree
 from numr.array import Array, from_node, from_value, to_array
 from numr.dtypes import DType, as_dtype
-from numr.errors import LeakedValueError, StaticArgumentError
+from numr.errors import LeakedValueError
 from numr.ir.dims import Size
 from numr.ir.node import Node, new_trace, toposort
 from numr.primitives.source import CONST, IOTA, SIZE_OF, param
@@ -293,11 +293,7 @@ class Jitted:
         try:
             hash(value)
         except TypeError:
-            which = f"argument {name}" if isinstance(name, int) else f"argument {name!r}"
-            raise StaticArgumentError(
-                f"jit({self._name}): static {which} is an unhashable {type(value).__name__}; pass a tuple or another "
-                f"hashable value, or do not mark it static"
-            ) from None
+            raise messages.unhashable_static(self._name, str(name), value) from None
         return value
 
     # -- looking inside --------------------------------------------------------------------------

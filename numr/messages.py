@@ -272,19 +272,63 @@ def leaked_value(
     return LeakedValueError(_compose(head, *made, fix), location=location)
 
 
-def non_scalar_output(transform: str, function: str, shape: Shape) -> GradientError:
-    """A derivative transform that needs a scalar, given a function that returns an array.
+def not_one_number(
+    transform: str, function: str, results: Sequence[tuple[Any, Shape]]
+) -> GradientError:
+    """A gradient of a function that does not return one real number.
+
+    Args:
+        transform: the derivative asked for.
+        function: what it was asked of.
+        results: (dtype, shape) of each array that the function returns.
+
+    Returns:
+        The exception.
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.non_scalar_output("grad", "f", (3,)).args[0])
-        numr.grad needs a function that returns one number; f returns an array of shape (3,)
+        >>> print(messages.not_one_number("grad", "f", [("float64", (3,))]).args[0])
+        numr.grad needs a function that returns one real number; f returns an array of shape (3,)
           reduce it, as with numr.sum, or use numr.jacrev, numr.jacfwd or numr.vjp
+        >>> print(messages.not_one_number("grad", "f", [("int64", ())]).args[0])
+        numr.grad needs a function that returns one real number; f returns an int64
+          only floating-point values have derivatives
     """
+    head = f"numr.{transform} needs a function that returns one real number; {function} returns "
+    if len(results) != 1:
+        return GradientError(
+            f"{head}{len(results)} arrays\n"
+            f"  return one number, with has_aux=True where there is more to return, or use "
+            f"numr.jacrev, numr.jacfwd or numr.vjp"
+        )
+    ((dtype, shape),) = results
+    if shape:
+        return GradientError(
+            f"{head}an array of shape {shape_text(shape)}\n"
+            f"  reduce it, as with numr.sum, or use numr.jacrev, numr.jacfwd or numr.vjp"
+        )
+    fix = "only floating-point values have derivatives"
+    if str(dtype).startswith("complex"):
+        fix = "take a real one of it, as with numr.real or numr.abs"
+    article = "an" if str(dtype)[0] in "aeiou" else "a"
+    return GradientError(f"{head}{article} {dtype}\n  {fix}")
+
+
+def no_direction(function: str, argnums: Any, count: int) -> GradientError:
+    """`hvp` without the direction after its argument, or with an `argnums` it does not take.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.no_direction("f", 0, 1).args[0])
+        numr.hvp: f was called with 1 positional argument, and argument 0 and a direction after it ...
+          hvp(f)(x, v, *rest): v is a direction of x's shape; argnums is an int, counted without v
+    """
+    plural = "" if count == 1 else "s"
     return GradientError(
-        f"numr.{transform} needs a function that returns one number; {function} returns an array "
-        f"of shape {shape_text(shape)}\n"
-        f"  reduce it, as with numr.sum, or use numr.jacrev, numr.jacfwd or numr.vjp"
+        f"numr.hvp: {function} was called with {count} positional argument{plural}, and argument "
+        f"{argnums!r} and a direction after it are needed\n"
+        f"  hvp({function})(x, v, *rest): v is a direction of x's shape; argnums is an int, counted "
+        f"without v"
     )
 
 

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from numr import tree
+from numr import messages, tree
 from numr.array import from_node, to_array
 from numr.errors import AxisError
 from numr.ir.node import Node, new_trace
@@ -46,28 +46,23 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callab
         leaves, structure = tree.flatten((args, kwargs))
         leaf_axes = [*axes, *(0 for _ in range(len(leaves) - len(axes)))]
         nodes = [to_array(leaf).node for leaf in leaves]
-        paths = structure.paths()
+        paths = [_argument(path) for path in structure.paths()]
         size: int | None = None
+        mapped_axes: list[tuple[str, int, int]] = []
         for k, (node, axis) in enumerate(zip(nodes, leaf_axes, strict=True)):
             if axis is None:
                 continue
             if not -node.rank <= axis < node.rank:
                 raise AxisError(
-                    f"vmap({name}): in_axes asks for axis {axis} of the argument at {paths[k]}, which has shape "
+                    f"numr.vmap of {name}: in_axes asks for axis {axis} of the argument at {paths[k]}, which has shape "
                     f"{tuple(map(int, node.shape))}"
                 )
             leaf_axes[k] = axis % node.rank
             length = node.shape[axis]
-            if size is not None and length != size:
-                raise AxisError(
-                    f"vmap({name}): batches of different lengths: {int(size)}, and {int(length)} at {paths[k]} "
-                    f"(axis {axis} of shape {tuple(map(int, node.shape))})"
-                )
+            mapped_axes.append((paths[k], axis, int(length)))
             size = length if size is None else size
-        if size is None:
-            raise AxisError(
-                f"vmap({name}): in_axes={in_axes!r} maps no argument; at least one needs an axis"
-            )
+        if size is None or any(length != size for _, _, length in mapped_axes):
+            raise messages.bad_map_axes(name, mapped_axes)
         mapped: dict[Node, tuple[Node, int | None]] = {}
         with new_trace("vmap", name) as trace:
             inner = []
@@ -90,14 +85,15 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callab
             if target is None:
                 if axis is not None:
                     raise AxisError(
-                        f"vmap({name}): out_axes is None for a result that differs over the batch"
+                        f"numr.vmap of {name}: out_axes is None for a result that differs over the batch"
                     )
                 results.append(from_node(node))
                 continue
             node = batched_first(node, axis, size)
             if not -node.rank <= target < node.rank:
                 raise AxisError(
-                    f"vmap({name}): out_axes asks for axis {target} of a result of shape {tuple(map(int, node.shape))}"
+                    f"numr.vmap of {name}: out_axes asks for axis {target} of a result of shape "
+                    f"{tuple(map(int, node.shape))}"
                 )
             results.append(from_node(move_axis(node, 0, target % node.rank)))
         return out_structure.unflatten(results)
@@ -109,11 +105,16 @@ def _spread(name: str, what: str, prefix: Any, value: Any) -> list[int | None]:
     """A pytree prefix of axes, one axis per leaf of the value."""
     if prefix is None or isinstance(prefix, int):
         return [prefix] * len(tree.leaves(value))
-    found = tree.broadcast_prefix(prefix, value, f"vmap({name}): {what}")
+    found = tree.broadcast_prefix(prefix, value, f"numr.vmap of {name}: {what}")
     for axis in found:
         if axis is not None and not isinstance(axis, int):
-            raise AxisError(f"vmap({name}): {what} holds {axis!r}; axes are ints or None")
+            raise AxisError(f"numr.vmap of {name}: {what} holds {axis!r}; axes are ints or None")
     return list(found)
+
+
+def _argument(path: str) -> str:
+    """A path in (positional arguments, keyword arguments) as a user would write it."""
+    return "args" + path[3:] if path.startswith("[0]") else "kwargs" + path[3:]
 
 
 def _argument_axes(name: str, in_axes: Any, args: tuple[Any, ...]) -> list[int | None]:
@@ -121,7 +122,7 @@ def _argument_axes(name: str, in_axes: Any, args: tuple[Any, ...]) -> list[int |
         return _spread(name, "in_axes", in_axes, args)
     if not isinstance(in_axes, (tuple, list)) or len(in_axes) != len(args):
         raise AxisError(
-            f"vmap({name}): in_axes={in_axes!r} must be an int, None, or a tuple with one entry for each of the "
+            f"numr.vmap of {name}: in_axes={in_axes!r} must be an int, None, or a tuple with one entry for each of the "
             f"{len(args)} positional arguments"
         )
     found: list[int | None] = []

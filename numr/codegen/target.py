@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from numr import messages
 from numr.codegen.kernel import Kernel
 from numr.dtypes import ALL, DType
 from numr.ir.node import Node
@@ -151,10 +152,6 @@ def get(name: str) -> Any:
     if backend is None:
         module = _MODULES.get(name)
         if module is None:
-            from numr.errors import DeviceError
-
-            raise DeviceError(
-                f"there is no device {name!r}; available: {', '.join(map(repr, _MODULES))}"
-            )
+            raise messages.no_device(name, "numr knows no such device", list(_MODULES))
         backend = _LOADED[name] = importlib.import_module(module).BACKEND
     return backend

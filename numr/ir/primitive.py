@@ -117,10 +117,11 @@ class Primitive:
 
 def missing(prim: Primitive, slot: str, reason: str) -> Exception:
     """The error for an empty slot, naming the method to add or the reason it is empty."""
-    from numr.errors import NotDifferentiableError, UnsupportedError
+    from numr import messages
+    from numr.errors import UnsupportedError
 
     if reason:
-        return NotDifferentiableError(f"{prim.name} has no {slot} rule: {reason}")
+        return messages.not_differentiable(prim.name, reason)
     return UnsupportedError(
         f"primitive {prim.name} lacks its rule `{slot}`; add the method {type(prim).__name__}.{slot}"
     )

@@ -220,8 +220,8 @@ def test_leaked_value() -> None:
 
 
 def test_gradient_errors() -> None:
-    text = str(messages.non_scalar_output("value_and_grad", "f", (2, 3)))
-    assert "numr.value_and_grad needs a function that returns one number" in text
+    text = str(messages.not_one_number("value_and_grad", "f", [("float64", (2, 3))]))
+    assert "numr.value_and_grad needs a function that returns one real number" in text
     assert "f returns an array of shape (2, 3)" in text
     assert "numr.jacrev" in text
     text = str(messages.not_inexact("grad", "args[0]", "bool"))
