@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 import numr as nr
 from tests.programs import generate
-from tests.programs.generate import Program, Value
 from tests.programs.modules import NUMPY, NUMR
+from tests.programs.values import Program, Value, arguments
 
 # More, and other ones each time: NUMR_FUZZ=2000 pytest tests/programs
 MANY = int(os.environ.get("NUMR_FUZZ", "0"))
@@ -95,7 +95,7 @@ def test_values(
     f = program.function(NUMR)
     compiled = nr.jit(f)
     for k, chosen in enumerate((first, second, third)):
-        arrays = generate.arguments(program.inputs, chosen, seed + k, awkward)
+        arrays = arguments(program.inputs, chosen, seed + k, awkward)
         want, scale = run(program, arrays)
         results = {"compiled": compiled(*arrays)}
         if k == 0:
@@ -135,7 +135,7 @@ def test_gradients(program: Program, first: Any, second: Any, seed: int, generic
     compiled = nr.jit(nr.value_and_grad(scalar, argnums=wrt))
     interpreted = nr.jit(nr.value_and_grad(scalar, argnums=wrt), device="reference")
     for k, chosen in enumerate((first, second)):
-        arrays = generate.arguments(program.inputs, chosen, seed + k, False, generic)
+        arrays = arguments(program.inputs, chosen, seed + k, False, generic)
         _, (largest, coarse) = run(program, arrays)
         _, slopes = compiled(*arrays)
         for got, want, i in zip(slopes, interpreted(*arrays)[1], wrt, strict=True):
@@ -174,7 +174,7 @@ def along(scalar: Any, arrays: list[Any], wrt: Any, slopes: Any, chosen: Any) ->
 def test_batches(program: Program, chosen: Any, seed: int, how: list[int]) -> None:
     """vmap, compiled, against a loop: batches at the front, at the back, of some arguments only."""
     f = program.function(NUMR)
-    many = [generate.arguments(program.inputs, chosen, seed + k, False) for k in range(3)]
+    many = [arguments(program.inputs, chosen, seed + k, False) for k in range(3)]
     axes: list[int | None] = []
     stacked = []
     for i in range(len(program.inputs)):
