@@ -76,12 +76,16 @@ def _floor_divide(b: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
 
 
 def _integer_fmod(b: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
-    """The remainder with the sign of x, from that of the magnitudes."""
+    """The remainder with the sign of x, from that with the sign of y: no magnitudes, since the least
+    integer's has no room in its dtype."""
     x, y = args
+    r = b.op(S.remainder, x, y)
     if x.dtype.kind == "u":
-        return b.op(S.remainder, x, y)
-    r = b.op(S.remainder, _magnitude(b, x), _magnitude(b, y))
-    return b.op(S.select, b.op(S.lt, x, b.const(0, x.dtype)), b.op(S.neg, r), r)
+        return r
+    zero = b.const(0, x.dtype)
+    differ = b.op(S.xor, b.op(S.lt, x, zero), b.op(S.lt, r, zero))
+    moved = b.op(S.and_, differ, b.op(S.ne, r, zero))
+    return b.op(S.select, moved, b.op(S.sub, r, y), r)
 
 
 def _integer_power(b: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:

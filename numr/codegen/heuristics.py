@@ -71,6 +71,10 @@ def _columnwise(region: Region, reductions: list[Expr]) -> bool:
     axes = {loop_axes(o) for o in region.outputs}
     if len(axes) != 1 or len({r.data[1] for r in reductions}) != 1:
         return False
+    if any(not r.free.issuperset(*axes) for r in reductions):
+        return (
+            False  # what is the same along a kept axis is not to be summed for each of its elements
+        )
     if any(s in reductions for r in reductions for s in reachable(r.args)):
         return False
     along = across = 0

@@ -313,6 +313,10 @@ def lower(region: Region, schedule: Schedule) -> Lowered:
         # Squares first, so that mirrored terms are recognised, and again for what is then left of them.
         region = share_squares(builder, unroll(builder, region))
         region = share_squares(builder, absorb_signs(builder, region))
+    if not region.outputs:
+        return (
+            Lowered()
+        )  # results with an axis of length 0 were written out: there is nothing to do
     region = join_reciprocal_roots(builder, decompose(builder, region))
     from numr.codegen.pack import behind, pack
     from numr.codegen.strategies import STRATEGIES

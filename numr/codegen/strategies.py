@@ -204,18 +204,18 @@ def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
     outputs = _outputs(region)
     lowered = Lowered()
     count = len(region.operands) + len(outputs)
-    shape = tuple(a.extent for a in axes)
-    places: list[str] = []
-    # A reduction is accumulated in the first result that it is; a second one is a copy of that.
+    here = tuple(builder.axis(a) for a in axes), tuple(a.extent for a in axes)
+    # Where each reduction is accumulated: in the first result that it is (a second one is a copy of
+    # that), at that result's own place, or else in a temporary.
     direct = {o.expr: o for o in reversed(region.outputs)}
     rest = [o for o in region.outputs if direct[o.expr] is not o or o.expr not in reductions]
+    places: dict[Expr, tuple[str, tuple[Expr, ...], tuple[Any, ...]]] = {}
     for r in reductions:
         if r in direct:
-            places.append(_buffer(region, direct[r]))
+            places[r] = (_buffer(region, direct[r]), direct[r].index, direct[r].shape)
         else:
-            places.append(f"a{count + len(lowered.temporaries)}")
-            lowered.temporaries.append(Temporary(shape, r.dtype))
-    index = tuple(builder.axis(a) for a in axes)
+            places[r] = (f"a{count + len(lowered.temporaries)}", *here)
+            lowered.temporaries.append(Temporary(here[1], r.dtype))
     lo: Value
     hi: Value
     if outer:
@@ -227,22 +227,20 @@ def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
         grid, block = factors(last.extent), schedule.block
         part, lo, hi = _open_block(emitter, last, block)
     emitter.open(last, lo, hi)
-    for r, place in zip(reductions, places, strict=True):
-        emitter.statement(Store(place, emitter.linear(index, shape), identity(r.data[0], r.dtype)))
+    for r, (buffer, *place) in places.items():
+        emitter.statement(Store(buffer, emitter.linear(*place), identity(r.data[0], r.dtype)))
     emitter.close(last)
     for a in reductions[0].data[1]:
         emitter.open(a, ZERO, emitter.size(a.extent))
     emitter.open(last, lo, hi)
-    for r, place in zip(reductions, places, strict=True):
-        emitter.statement(
-            Store(place, emitter.linear(index, shape), emitter.value(r.args[0]), r.data[0])
-        )
+    for r, (buffer, *place) in places.items():
+        value = emitter.value(r.args[0])
+        emitter.statement(Store(buffer, emitter.linear(*place), value, r.data[0]))
     emitter.close(last)
     for a in reversed(reductions[0].data[1]):
         emitter.close(a)
     if rest:
-        for r, place in zip(reductions, places, strict=True):
-            emitter.cached[r] = (place, index, shape)
+        emitter.cached.update(places)
         emitter.open(last, lo, hi)
         for o in rest:
             emitter.store(o, _buffer(region, o))
@@ -316,13 +314,13 @@ def scatter(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
     """Updates one after another, in row-major order: deterministic, whatever indices repeat."""
     emitter = Emitter(builder, region)
     emitter.plan_reductions([o.expr for o in region.outputs])
-    (output,) = region.outputs
-    if output.mode == "replace":
-        output = replace(output, mode="set")
-    for a in output.axes:
+    # Several outputs are the parts of one complex update.
+    axes = region.outputs[0].axes
+    for a in axes:
         emitter.open(a, ZERO, emitter.size(a.extent))
-    emitter.store(output, _buffer(region, output))
-    for a in reversed(output.axes):
+    for o in region.outputs:
+        emitter.store(replace(o, mode="set") if o.mode == "replace" else o, _buffer(region, o))
+    for a in reversed(axes):
         emitter.close(a)
     return Lowered([_finish(emitter, region, _outputs(region), (1,), 1, _volume(region))])
 

@@ -24,6 +24,38 @@ def test_one_reduction_that_is_several_results_is_stored_in_each(shape: tuple[in
         np.testing.assert_allclose(result.numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(3, 5, 7), (2, 6, 64), (2, 2, 5, 7), (4, 1, 33)])
+def test_column_sums_beside_short_axes_go_to_their_own_places(shape: tuple[int, ...]) -> None:
+    """The short axes of a result are written out, so that one buffer takes several reductions."""
+    x = np.random.default_rng(0).normal(size=shape)
+    total, most, more = nr.jit(
+        lambda x: (nr.sum(x, axis=-2), nr.max(x, axis=-2), 1 + nr.sum(x * x, axis=-2))
+    )(x)
+    np.testing.assert_allclose(total, x.sum(-2), rtol=1e-12, atol=1e-12)
+    np.testing.assert_array_equal(most, x.max(-2))
+    np.testing.assert_allclose(more, 1 + (x * x).sum(-2), rtol=1e-12)
+    np.testing.assert_allclose(nr.jit(lambda x: nr.sum(x, axis=-2))(x), x.sum(-2), atol=1e-12)
+
+
+def test_a_column_sum_used_along_another_axis() -> None:
+    """out[j, k] = (sum of column j) * x[k, j]: the sum is the same for every k."""
+    f = nr.jit(lambda x: nr.einsum("ij,kj->jk", x, x))
+    for shape in [(5, 5), (7, 9), (1, 6), (40, 33)]:
+        x = np.random.default_rng(0).normal(size=shape)
+        np.testing.assert_allclose(f(x), x.sum(0)[:, None] * x.T, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(5, 0, 5), (0, 5, 5), (5, 5, 0), (0, 2, 9), (1, 0, 1)])
+def test_reductions_beside_an_axis_of_length_0(shape: tuple[int, ...]) -> None:
+    """A result without elements needs no kernel, whatever way its reductions would be computed."""
+    x = np.ones(shape)
+    f = nr.jit(lambda x: (nr.softmax(x, axis=2), x - nr.sum(x, axis=0), nr.sum(x, axis=1)))
+    for found, axis in zip(f(x), (None, None, 1), strict=True):
+        assert found.shape == (shape if axis is None else x.sum(axis).shape)
+    slopes = nr.jit(nr.grad(lambda x: nr.sum(nr.softmax(nr.tanh(x), axis=0) ** 2)))(x)
+    assert slopes.shape == shape
+
+
 def test_a_strategy_that_forgets_a_result_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def forgetful(builder, region, schedule):  # type: ignore[no-untyped-def]
         lowered = strategies.points(builder, region, schedule)

@@ -1,7 +1,8 @@
 """Library calls on the CPU: BLAS through NumPy, LAPACK through SciPy, sorting and scans through NumPy.
 
 Every function takes arrays (any strides) and the primitive's parameters and returns a new contiguous
-array. None raises on bad numbers: what cannot be factored or solved is NaN, as the primitives say.
+array. None raises or warns on bad numbers: what cannot be factored or solved is NaN, as the
+primitives say.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ Array = Any
 
 
 def matmul(x: Array, y: Array) -> Array:
-    return np.matmul(x, y)
+    # Left to itself NumPy lays the result out as the operands are, and steps index it as C.
+    return np.matmul(x, y, order="C")
 
 
 def sort(x: Array, *, axis: int) -> Array:
@@ -44,10 +46,9 @@ def linear_recurrence(a: Array, b: Array, *, axis: int, reverse: bool) -> Array:
     a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
     out = np.empty(b.shape, b.dtype)
     state: Any = np.zeros(b.shape[1:], b.dtype)
-    with np.errstate(all="ignore"):
-        for k in range(len(b) - 1, -1, -1) if reverse else range(len(b)):
-            state = a[k] * state + b[k]
-            out[k] = state
+    for k in range(len(b) - 1, -1, -1) if reverse else range(len(b)):
+        state = a[k] * state + b[k]
+        out[k] = state
     return np.ascontiguousarray(np.moveaxis(out, 0, axis))
 
 
@@ -128,9 +129,8 @@ def _log_determinant(m: Array) -> tuple[Any, Any]:
     diagonal = np.diagonal(lu)
     swaps = np.count_nonzero(pivots != np.arange(len(pivots)))
     size = np.abs(diagonal)
-    with np.errstate(all="ignore"):
-        phases = np.where(size > 0, diagonal / size, 0) if np.iscomplexobj(m) else np.sign(diagonal)
-        return (-1.0) ** swaps * np.prod(phases), np.sum(np.log(size))
+    phases = np.where(size > 0, diagonal / size, 0) if np.iscomplexobj(m) else np.sign(diagonal)
+    return (-1.0) ** swaps * np.prod(phases), np.sum(np.log(size))
 
 
 def det(a: Array) -> Array:
@@ -153,8 +153,9 @@ def signdet(a: Array) -> Array:
     return _each(lambda m: _log_determinant(m)[0], (), a.dtype, a)
 
 
+# NumPy would warn of an infinity met; kernels do not, and programs are made of both.
 LIBRARY: dict[str, Callable[..., Any]] = {
-    f.__name__: f
+    f.__name__: np.errstate(all="ignore")(f)
     for f in (
         matmul, sort, argsort, cumsum, cumprod, linear_recurrence, cholesky, triangular_solve, solve, inv, det,
         logabsdet, signdet,
