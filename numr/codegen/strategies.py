@@ -66,7 +66,7 @@ def points(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
 
 
 def _merged(builder: ExprBuilder, region: Region) -> tuple[Region, tuple[Axis, ...]]:
-    axes = max((o.axes for o in region.outputs), key=len)
+    axes = max((o.axes for o in region.outputs), key=len, default=())
     if all(o.axes == axes for o in region.outputs):
         return collapse(builder, region, axes)
     return region, axes
@@ -316,13 +316,13 @@ def scatter(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
     """Updates one after another, in row-major order: deterministic, whatever indices repeat."""
     emitter = Emitter(builder, region)
     emitter.plan_reductions([o.expr for o in region.outputs])
-    (output,) = region.outputs
-    if output.mode == "replace":
-        output = replace(output, mode="set")
-    for a in output.axes:
+    # Several outputs are the parts of one complex update.
+    axes = region.outputs[0].axes
+    for a in axes:
         emitter.open(a, ZERO, emitter.size(a.extent))
-    emitter.store(output, _buffer(region, output))
-    for a in reversed(output.axes):
+    for o in region.outputs:
+        emitter.store(replace(o, mode="set") if o.mode == "replace" else o, _buffer(region, o))
+    for a in reversed(axes):
         emitter.close(a)
     return Lowered([_finish(emitter, region, _outputs(region), (1,), 1, _volume(region))])
 

@@ -122,6 +122,10 @@ class At:
         if mode != "set" and x.dtype is bool_:
             hint = "use .set with & and |"
             raise messages.dtype_mismatch(f"at[].{mode}", ["x"], [str(x.dtype)], hint=hint)
+        if x.dtype.kind == "c" and mode in ("min", "max"):
+            raise messages.dtype_mismatch(
+                f"at[].{mode}", ["x"], [str(x.dtype)], hint="complex numbers have no order"
+            )
         mask = self._mask()
         if mask is not None:
             return from_node(self._masked(mode, x, mask, value))
@@ -135,6 +139,14 @@ class At:
         new = selection.disarrange(new, sliced.shape)
         if not selection.arrays:
             return from_node(_into_slice(mode, x, new, selection))
+        if x.dtype.kind == "c" and mode == "mul":
+            # A scatter handles the two parts of a complex number apart.
+            raise messages.dtype_mismatch(
+                "at[].mul by index arrays",
+                ["x"],
+                [str(x.dtype)],
+                hint="where no index repeats, x.at[i].set(x[i] * value) does the same",
+            )
         if selection.whole:
             # Index arrays and whole axes: rows go to their places.
             order = (*selection.arrays, *selection.rest)
@@ -289,6 +301,9 @@ def _segments(name: str, data: Any, segment_ids: Any, num_segments: int | None, 
         return from_node(P.broadcast_to(like(node, 0), (0, *node.shape[1:])))
     if num_segments < 1:
         raise ShapeError(f"{name}: num_segments is {num_segments}, and there are elements")
+    if node.dtype.kind == "c" and mode != "add":
+        hint = "complex numbers have no order"
+        raise messages.dtype_mismatch(name, ["data"], [str(node.dtype)], hint=hint)
     nothing = lowest_like(node, mode)
     outside = M.bit_or(M.lt(ids, const(0, int64)), M.ge(ids, size_of(num_segments, int64)))
     outside = P.BROADCAST(outside, shape=node.shape, axes=(0,))
