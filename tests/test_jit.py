@@ -310,8 +310,10 @@ def test_a_new_shape_compiles_nothing() -> None:
 def test_clearing_the_cache() -> None:
     f = nr.jit(lambda x: nr.cos(x) * 1.25)
     check(f(0.5), np.cos(0.5) * 1.25)
+    assert nr.cache.info().traces.entries > 0
     nr.cache.clear()
     assert nr.cache.info().programs.entries == 0
+    assert nr.cache.info().traces.entries == 0
     check(f(0.5), np.cos(0.5) * 1.25)
     assert "kernels compiled" in str(nr.cache.info())
 
@@ -491,3 +493,16 @@ def test_a_cached_program_keeps_no_buffer() -> None:
     del x, y
     gc.collect()
     assert buffer() is None
+
+
+def test_cost_of_library_calls_between_kernels() -> None:
+    """Nodes that the compiler made itself are counted too."""
+    x, y = np.ones((20, 30)), np.ones((30, 10))
+    cost = (
+        nr.jit(lambda x, y: nr.sum(nr.softmax(x @ y, axis=-1) ** 2) + nr.sum(nr.sort(x)))
+        .lower(x, y)
+        .cost
+    )
+    assert cost.library_calls == 2
+    assert cost.flops > 2 * 20 * 30 * 10
+    assert cost.peak >= 8 * (20 * 10 + 20 * 30)
