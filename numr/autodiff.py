@@ -20,7 +20,8 @@ from numr.ir.transforms.batch import batch
 from numr.ir.transforms.jvp import jvp as jvp_graph
 from numr.ir.transforms.substitute import substitute
 from numr.ir.transforms.transpose import transpose as transpose_graph
-from numr.primitives.elementwise import add_cotangents, cast
+from numr.primitives.elementwise import cast
+from numr.primitives.guards import add_cotangents
 from numr.primitives.mathematics import eq
 from numr.primitives.shape import move_axis, reshape, zeros_like
 from numr.primitives.source import IOTA, alias, const, param_like
