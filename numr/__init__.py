@@ -14,18 +14,7 @@ from typing import Any
 
 from numr import errors, tree
 from numr.array import Array
-from numr.autodiff import (
-    grad,
-    hessian,
-    hvp,
-    jacfwd,
-    jacrev,
-    jvp,
-    linearize,
-    stop_gradient,
-    value_and_grad,
-    vjp,
-)
+from numr.autodiff import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
 from numr.dtypes import (
     DType,
     bool_,
@@ -45,6 +34,7 @@ from numr.dtypes import (
 from numr.dtypes import bool_ as bool
 from numr.functions.all import *  # noqa: F403
 from numr.functions.all import __all__ as _functions
+from numr.jacobians import hessian, hvp, jacfwd, jacrev
 from numr.jit import jit
 from numr.vectorize import vmap
 

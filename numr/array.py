@@ -41,7 +41,6 @@ class Array(Operators):
 
     # NumPy's operators leave the work to ours: numpy_array + numr_array is a numr array.
     __array_priority__ = 1000
-    __array_ufunc__ = None
 
     _node: Node | None
     _value: Any
@@ -134,10 +133,24 @@ class Array(Operators):
             return np.asarray(value, dtype=dtype)
         return np.array(value) if copy else self.numpy()
 
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+        """`np.exp(x)` and `numpy_array + x` are numr's functions of those names, and traced like them."""
+        from numr.functions import all as functions
+
+        function = getattr(functions, ufunc.__name__, None)
+        if method == "__call__" and not kwargs and function is not None:
+            return function(*inputs)
+        # Into an array of NumPy's, or what numr does not have: NumPy reads the values.
+        if any(isinstance(x, Array) for x in kwargs.get("out", ())):
+            raise TypeError("numr arrays cannot be written to by NumPy (out=)")
+        read = [np.asarray(x) if isinstance(x, Array) else x for x in inputs]
+        return getattr(ufunc, method)(*read, **kwargs)
+
     def __array_namespace__(self, *, api_version: str | None = None) -> Any:
         import numr
 
-        if api_version not in (None, numr.__array_api_version__):
+        # A later version only adds to those before it.
+        if api_version not in (None, "2021.12", "2022.12", "2023.12", numr.__array_api_version__):
             raise ValueError(
                 f"numr follows the array API {numr.__array_api_version__}, not {api_version}"
             )
@@ -151,7 +164,12 @@ class Array(Operators):
         dl_device: Any = None,
         copy: Any = None,
     ) -> Any:
-        value = self._read("__dlpack__()")
+        # Consumers of DLPack 1.0 see that the memory is not to be written to; others get a copy.
+        value = self.numpy()
+        if copy is not True and (max_version is None or max_version < (1, 0)):
+            if copy is False:
+                raise BufferError("numr arrays are read-only, which DLPack before 1.0 cannot say")
+            copy = True
         return value.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
@@ -212,6 +230,8 @@ class Array(Operators):
         ):
             return f"numr.Array(shape={tuple(map(int, self.shape))}, dtype={self.dtype}, traced)"
         body = np.array2string(self._read("repr()"), separator=", ", prefix="numr.Array(")
+        if self.size == 0 and self.shape != (0,):
+            body += f", shape={self.shape}"  # the brackets show one axis only
         suffix = (
             ""
             if self.dtype in (dtypes.float64, dtypes.int64, dtypes.bool_)

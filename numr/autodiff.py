@@ -1,4 +1,4 @@
-"""Derivatives for users: grad, jvp, vjp, jacobians, Hessians. Each builds graph; none computes.
+"""Derivatives for users: grad, jvp, vjp, linearize. Each builds graph; none computes.
 
 The function runs once, on aliases of its arguments. Forward mode walks the graph between the aliases
 and the outputs; reverse mode transposes what forward mode made. Results are graphs like any other, so
@@ -16,18 +16,15 @@ from numr.array import Array, from_node, to_array
 from numr.errors import GradientError
 from numr.functions.operands import SCALARS
 from numr.ir.node import Node, new_trace
-from numr.ir.transforms.batch import batch
 from numr.ir.transforms.jvp import jvp as jvp_graph
 from numr.ir.transforms.substitute import substitute
 from numr.ir.transforms.transpose import transpose as transpose_graph
-from numr.primitives.elementwise import add_cotangents, cast
-from numr.primitives.mathematics import eq
-from numr.primitives.shape import move_axis, reshape, zeros_like
-from numr.primitives.source import IOTA, alias, const, param_like
+from numr.primitives.elementwise import cast
+from numr.primitives.guards import add_cotangents
+from numr.primitives.shape import zeros_like
+from numr.primitives.source import alias, const, param_like
 
-__all__ = [
-    "grad", "hessian", "hvp", "jacfwd", "jacrev", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp",
-]  # fmt: skip
+__all__ = ["grad", "jvp", "linearize", "stop_gradient", "value_and_grad", "vjp"]
 
 
 class _Linearized:
@@ -298,168 +295,6 @@ def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> 
         return _arrays(run.out_tree, substitute(linear, dict(zip(seeds, given, strict=True))))
 
     return (run.output(), push, run.aux) if has_aux else (run.output(), push)
-
-
-def _count(node: Node) -> int:
-    if node.rank == 1:
-        return node.shape[0]
-    count = 1
-    for n in node.shape:
-        count *= n
-    return count
-
-
-def _basis(node: Node) -> Node:
-    """All unit tangents of a node, along a new first axis."""
-    n = _count(node)
-    eye = cast(eq(IOTA(shape=(n, n), axis=0), IOTA(shape=(n, n), axis=1)), node.dtype)
-    return reshape(eye, (n, *node.shape))
-
-
-def jacfwd(
-    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
-) -> Callable[..., Any]:
-    """The Jacobian, one forward pass per input element (all in one batch).
-
-    Returns:
-        A function of `fun`'s arguments; each output leaf becomes a structure like the argument whose
-        leaves have shape (output shape + input shape). With `has_aux`, (jacobian, aux).
-
-    Examples:
-        >>> import numr as nr
-        >>> nr.jacfwd(lambda x: x**2)(nr.asarray([1.0, 2.0])).tolist()
-        [[2.0, 0.0], [0.0, 4.0]]
-    """
-    _check_transform("jacfwd", fun)
-
-    @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
-    def jacobian(*args: Any, **kwargs: Any) -> Any:
-        run = _Linearized("jacfwd", fun, argnums, args, kwargs, has_aux)
-        columns: list[list[Node]] = []
-        for k, x in enumerate(run.in_nodes):
-            seed = param_like(x)
-            tangents = run.tangents([seed if i == k else None for i in range(len(run.in_nodes))])
-            full = [
-                zeros_like(y) if t is None else t
-                for y, t in zip(run.out_nodes, tangents, strict=True)
-            ]
-            basis = _basis(x)
-            pushed = batch(full, {seed: (basis, 0)}, basis.shape[0])
-            columns.append(
-                [
-                    _columns_last(p, axis, y, x)
-                    for (p, axis), y in zip(pushed, run.out_nodes, strict=True)
-                ]
-            )
-        rows = [[column[j] for column in columns] for j in range(len(run.out_nodes))]
-        result = run.out_tree.unflatten([_arrays(run.in_tree, row) for row in rows])
-        return (result, run.aux) if has_aux else result
-
-    return jacobian
-
-
-def _columns_last(p: Node, axis: int | None, y: Node, x: Node) -> Node:
-    """Tangents along a batch axis as a Jacobian block of shape (output + input)."""
-    if axis is None:
-        from numr.primitives.shape import BROADCAST
-
-        return BROADCAST(p, shape=(*y.shape, *x.shape), axes=tuple(range(y.rank)))
-    return reshape(move_axis(p, axis, p.rank - 1), (*y.shape, *x.shape))
-
-
-def jacrev(
-    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
-) -> Callable[..., Any]:
-    """The Jacobian, one reverse pass per output element (all in one batch).
-
-    Returns:
-        As `jacfwd`.
-
-    Examples:
-        >>> import numr as nr
-        >>> nr.jacrev(lambda x: nr.sum(x**2))(nr.asarray([1.0, 2.0])).tolist()
-        [2.0, 4.0]
-    """
-    _check_transform("jacrev", fun)
-
-    @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
-    def jacobian(*args: Any, **kwargs: Any) -> Any:
-        run = _Linearized("jacrev", fun, argnums, args, kwargs, has_aux)
-        seeds = run.seeds()
-        tangents = run.tangents(seeds)
-        rows = []
-        for j, y in enumerate(run.out_nodes):
-            seed = param_like(y)
-            cts = run.pull(
-                seeds, tangents, [seed if i == j else None for i in range(len(run.out_nodes))]
-            )
-            basis = _basis(y)
-            pulled = batch(cts, {seed: (basis, 0)}, basis.shape[0])
-            row = [
-                _rows_first(p, axis, y, x)
-                for (p, axis), x in zip(pulled, run.in_nodes, strict=True)
-            ]
-            rows.append(_arrays(run.in_tree, row))
-        result = run.out_tree.unflatten(rows)
-        return (result, run.aux) if has_aux else result
-
-    return jacobian
-
-
-def _rows_first(p: Node, axis: int | None, y: Node, x: Node) -> Node:
-    if axis is None:
-        from numr.primitives.shape import BROADCAST
-
-        lead = y.rank
-        return BROADCAST(p, shape=(*y.shape, *x.shape), axes=tuple(range(lead, lead + x.rank)))
-    return reshape(move_axis(p, axis, 0), (*y.shape, *x.shape))
-
-
-def hessian(
-    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
-) -> Callable[..., Any]:
-    """The Hessian of a scalar function: forward mode over its gradient.
-
-    Returns:
-        A function of `fun`'s arguments: a structure of structures whose leaves have shape
-        (input shape + input shape).
-
-    Examples:
-        >>> import numr as nr
-        >>> nr.hessian(lambda x: x[0] ** 2 * x[1])(nr.asarray([3.0, 2.0])).tolist()
-        [[4.0, 6.0], [6.0, 0.0]]
-    """
-    return jacfwd(jacrev(fun, argnums, has_aux), argnums, has_aux)
-
-
-def hvp(fun: Callable[..., Any], argnums: int = 0) -> Callable[..., Any]:
-    """Hessian-vector products without the Hessian: forward mode over the gradient.
-
-    Returns:
-        A function (x, v, *rest) -> H v, where x is `fun`'s argument number `argnums`, v a direction of
-        its structure given right after it, and the others are `fun`'s other arguments.
-
-    Examples:
-        >>> import numr as nr
-        >>> x, v = nr.asarray([3.0, 2.0]), nr.asarray([1.0, 0.0])
-        >>> nr.hvp(lambda x: x[0] ** 2 * x[1])(x, v).tolist()
-        [4.0, 6.0]
-    """
-    _check_transform("hvp", fun)
-    name = getattr(fun, "__name__", repr(fun))
-
-    @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
-    def product(*args: Any, **kwargs: Any) -> Any:
-        if not isinstance(argnums, int) or not 0 <= argnums < len(args) - 1:
-            raise messages.no_direction(name, argnums, len(args))
-        plain = (*args[: argnums + 1], *args[argnums + 2 :])
-
-        def slope(x: Any) -> Any:
-            return grad(fun, argnums)(*plain[:argnums], x, *plain[argnums + 1 :], **kwargs)
-
-        return jvp(slope, (plain[argnums],), (args[argnums + 1],))[1]
-
-    return product
 
 
 def stop_gradient(x: Any) -> Any:

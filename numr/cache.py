@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Level:
-    """Counts of one cache level since the process started (or since `clear`)."""
+    """Counts of one cache level since the process started."""
 
     hits: int
     misses: int
@@ -54,11 +54,11 @@ def info() -> CacheInfo:
         True
     """
     from numr.codegen import kernels, program, store
-    from numr.jit import trace_statistics
+    from numr.jit import count_plans, trace_statistics
 
     bound = sum(len(p.bound) for p in program.PROGRAMS.values())
     return CacheInfo(
-        traces=_level(trace_statistics, 0),
+        traces=_level(trace_statistics, count_plans()),
         programs=_level(program.program_statistics, len(program.PROGRAMS)),
         bound=_level(program.bound_statistics, bound),
         kernels=_level(kernels.statistics, len(kernels.BUILT)),
@@ -76,10 +76,11 @@ def clear(disk: bool = False) -> None:
 
     Jitted functions keep working; they compile again.
     """
-    from numr.codegen import kernels, program, store
+    from numr.codegen import kernels, program, store, varying
     from numr.jit import forget_all
 
     program.PROGRAMS.clear()
+    varying.forget()
     kernels.BUILT.clear()
     forget_all()
     if disk:

@@ -258,7 +258,7 @@ def update(**changes: Any) -> None:
             _local.config = _replaced(_local.config, changes)
         _shared = shared
     # The disk store, and processes started from here, read these where they are needed.
-    for name in ("cache", "cache_dir"):
+    for name in ("cache", "cache_dir", "cache_limit"):
         if name in changes:
             os.environ[f"NUMR_{name.upper()}"] = str(getattr(_shared, name))
 

@@ -165,14 +165,13 @@ def _cost(graph: Canonical, program: programs.Program) -> Cost:
     alive: dict[int, int] = {}
     peak = 0
     dead = programs._last_uses(program, len(graph.inputs))
-    by_slot = {n: _count(n.shape) * n.dtype.itemsize for n in graph.order}
+    results = (s.node for s in fused.steps if isinstance(s, LibraryStep))
     for number, step in enumerate(program.steps):
         if isinstance(step, programs.Allocation):
             alive[step.slot] = product(step.shape, sizes) * step.dtype.itemsize
         elif isinstance(step, programs.Call):
-            alive[step.slot] = next(
-                (by_slot[s.node] for s in fused.steps if isinstance(s, LibraryStep)), 0
-            )
+            result = next(results)
+            alive[step.slot] = _count(result.shape) * result.dtype.itemsize
         peak = max(peak, sum(alive.values()))
         for slot in dead.get(number, ()):
             alive.pop(slot, None)

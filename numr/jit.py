@@ -36,6 +36,11 @@ trace_statistics = TraceStatistics()
 _all_jitted: weakref.WeakSet[Jitted] = weakref.WeakSet()
 
 
+def count_plans() -> int:
+    """How many signatures of how many functions are kept."""
+    return sum(len(function._plans) for function in list(_all_jitted))
+
+
 def forget_all() -> None:
     """Drop every compiled plan of every jitted function."""
     for function in list(_all_jitted):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -103,6 +104,21 @@ class Operators:
         "negative", "positive", "abs", "bitwise_invert"
     )
     __round__ = _method("round")
+
+    def __divmod__(self: Any, other: Any) -> tuple[Array, Array]:
+        return self // other, self % other
+
+    def __rdivmod__(self: Any, other: Any) -> tuple[Array, Array]:
+        return other // self, other % self
+
+    def __trunc__(self: Any) -> int:
+        return math.trunc(self.item())
+
+    def __floor__(self: Any) -> int:
+        return math.floor(self.item())
+
+    def __ceil__(self: Any) -> int:
+        return math.ceil(self.item())
 
     sum, prod, mean, var, std = _methods("sum", "prod", "mean", "var", "std")
     max, min, any, all = _methods("max", "min", "any", "all")

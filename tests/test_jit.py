@@ -310,8 +310,10 @@ def test_a_new_shape_compiles_nothing() -> None:
 def test_clearing_the_cache() -> None:
     f = nr.jit(lambda x: nr.cos(x) * 1.25)
     check(f(0.5), np.cos(0.5) * 1.25)
+    assert nr.cache.info().traces.entries > 0
     nr.cache.clear()
     assert nr.cache.info().programs.entries == 0
+    assert nr.cache.info().traces.entries == 0
     check(f(0.5), np.cos(0.5) * 1.25)
     assert "kernels compiled" in str(nr.cache.info())
 

@@ -10,7 +10,7 @@ import functools
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from numr import config
 from numr.codegen import target
@@ -18,7 +18,9 @@ from numr.codegen.check import Check, check
 from numr.codegen.fuse import UNROLL, Fused, LibraryStep, RegionStep, Step, fuse
 from numr.codegen.heuristics import choose
 from numr.codegen.lower import lower, product
+from numr.codegen.recent import Recent
 from numr.codegen.stages import announcement, fused_text, show
+from numr.codegen.varying import lifted
 from numr.dtypes import DType
 from numr.ir.dims import Extent
 from numr.ir.node import Node
@@ -85,8 +87,8 @@ class Program:
     built: list[Any] = field(default_factory=list)
     results: list[tuple[int, tuple[View, ...]]] = field(default_factory=list)
     fused: Fused | None = None
-    # Symbols whose values the program depends on beyond being a size (none, normally).
-    bound: dict[tuple[int, ...], Run] = field(default_factory=dict)
+    # Ready to run, by the values of the size symbols.
+    bound: Recent[tuple[int, ...], Run] = field(default_factory=lambda: Recent(SIZES_BOUND))
 
     def text(self) -> str:
         """The steps, one a line."""
@@ -102,7 +104,10 @@ class Statistics:
     misses: int = 0
 
 
-PROGRAMS: dict[tuple[Any, ...], Program] = {}
+# Bounded by the characters of their graphs, and each program by the sizes it is bound to: a program
+# that made room for another is built again when it is needed, from kernels that are kept.
+PROGRAMS: Recent[tuple[Any, ...], Program] = Recent(2**24)
+SIZES_BOUND = 256
 program_statistics = Statistics()
 bound_statistics = Statistics()
 _lock = threading.RLock()
@@ -129,17 +134,45 @@ def compile_graph(
     found = target.get(device or "cpu")
     if getattr(found, "interprets", False):
         return found.bind(inputs, outputs)  # type: ignore[no-any-return]
-    backend: target.Backend = found
     graph = Canonical(inputs, outputs)
+    return _compiled(graph, _key(graph, found, fast_math), found)
+
+
+def run_graph(
+    inputs: Sequence[Node], outputs: Sequence[Node], values: Sequence[Any]
+) -> tuple[Any, ...]:
+    """Compile (or find) a lazy graph and run it once."""
+    backend: target.Backend = target.get("cpu")
+    graph = Canonical(inputs, outputs)
+    key = _key(graph, backend)
+    if key not in PROGRAMS:
+        varied, values = lifted(graph, values)
+        if varied is not graph:
+            graph, key = varied, _key(varied, backend)
+    return _compiled(graph, key, backend)(*values)
+
+
+class _Key(NamedTuple):
+    """All that a program depends on; `exact` is empty unless steps are checked against NumPy."""
+
+    text: str
+    hints: tuple[int, ...]
+    backend: str
+    fast_math: bool
+    settings: str
+    exact: tuple[Any, ...]
+
+
+def _key(graph: Canonical, backend: target.Backend, fast_math: bool | None = None) -> _Key:
     settings = config.get()
     fast = settings.fast_math if fast_math is None else fast_math
-    sizes = graph.sizes
-    hints = tuple(map(bucket, sizes))
-    key: tuple[Any, ...]
-    key = (graph.text, hints, backend.name, fast, settings.fingerprint("program"))
-    if settings.check:
-        # NumPy computes these very sizes, and an error names this very graph's lines.
-        key = (*key, sizes, *[node.location for node in graph.order])
+    hints = tuple(map(bucket, graph.sizes))
+    # NumPy computes these very sizes, and an error names this very graph's lines.
+    exact = (*graph.sizes, *[n.location for n in graph.order]) if settings.check else ()
+    return _Key(graph.text, hints, backend.name, fast, settings.fingerprint("program"), exact)
+
+
+def _compiled(graph: Canonical, key: _Key, backend: target.Backend) -> Run:
     program = PROGRAMS.get(key)
     if program is None:
         with _lock:
@@ -147,26 +180,20 @@ def compile_graph(
             if program is None:
                 program_statistics.misses += 1
                 show("cache", lambda: "new program")
-                program = build_program(graph, hints, backend, fast)
+                program = build_program(graph, key.hints, backend, key.fast_math)
                 program.fused = None  # its nodes hold the buffers of this very call
-                PROGRAMS[key] = program
+                PROGRAMS.put(key, program, len(graph.text))
     else:
         program_statistics.hits += 1
+    sizes = graph.sizes
     run = program.bound.get(sizes)
     if run is None:
         bound_statistics.misses += 1
-        run = program.bound[sizes] = bind(program, sizes, len(inputs), backend)
+        run = program.bound[sizes] = bind(program, sizes, len(graph.inputs), backend)
         show("cache", lambda: f"program bound to new sizes {sizes}")
     else:
         bound_statistics.hits += 1
     return run
-
-
-def run_graph(
-    inputs: Sequence[Node], outputs: Sequence[Node], values: Sequence[Any]
-) -> tuple[Any, ...]:
-    """Compile (or find) and run a graph once."""
-    return compile_graph(inputs, outputs)(*values)
 
 
 # -- building --------------------------------------------------------------------------------------

@@ -66,7 +66,7 @@ def points(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
 
 
 def _merged(builder: ExprBuilder, region: Region) -> tuple[Region, tuple[Axis, ...]]:
-    axes = max((o.axes for o in region.outputs), key=len)
+    axes = max((o.axes for o in region.outputs), key=len, default=())
     if all(o.axes == axes for o in region.outputs):
         return collapse(builder, region, axes)
     return region, axes

@@ -14,8 +14,19 @@ from collections.abc import Callable
 from typing import Any
 
 from numr.array import Array, from_node
-from numr.functions.operands import aligned, default_float, kind_names, promoted
+from numr.dtypes import int64
+from numr.functions.operands import (
+    SCALARS,
+    aligned,
+    default_float,
+    kind_names,
+    node_of,
+    operand,
+    promoted,
+)
 from numr.ir.node import Node
+from numr.primitives.elementwise import cast, in_range
+from numr.primitives.shape import zeros_like
 from numr.primitives.source import const
 
 Function = Callable[..., Array]
@@ -72,6 +83,21 @@ def _fitting(x1: Any, x2: Any, kinds: str) -> tuple[Node, Node] | None:
     return None
 
 
+def _comparable(prim: Any, x1: Any, x2: Any) -> tuple[Any, Any]:
+    """The operands of a comparison; of a whole number outside the array's range only the sign matters."""
+    if getattr(prim, "name", "") not in ("eq", "ne", "lt", "le", "gt", "ge"):
+        return x1, x2
+    for array, number in ((x1, x2), (x2, x1)):
+        if type(number) is not int or isinstance(array, SCALARS):
+            continue
+        _, dtype, weak = operand(array)
+        if dtype.kind in "iu" and not weak and not in_range(number, dtype):
+            zero = from_node(cast(zeros_like(node_of(array)), int64))
+            side = -1 if number < 0 else 1
+            return (zero, side) if number is x2 else (side, zero)
+    return x1, x2
+
+
 def unary(prim: Any, kinds: str, result: str = FLOATING) -> Callable[[Function], Function]:
     """Declare a function of one operand that applies a primitive (or a function of one node)."""
 
@@ -98,6 +124,8 @@ def binary(prim: Any, kinds: str, result: str = SAME) -> Callable[[Function], Fu
             fitting = _fitting(x1, x2, kinds)
             if fitting is not None:
                 return from_node(prim(*fitting))
+            if type(x1) is int or type(x2) is int:
+                x1, x2 = _comparable(prim, x1, x2)
             least = default_float() if result == FLOATING else None
             nodes, weak = promoted(name, (x1, x2), kinds, least)
             return from_node(prim(*aligned(name, nodes)), weak and result != BOOLEAN)

@@ -204,107 +204,18 @@ def times(x: Node, factor: Node) -> Node:
         return x
     if factor.prim is CONST and constant_value(factor.params["value"], factor.dtype) == -1:
         return neg(x)
-    found = guard(x, sums=True)
+    if factor.prim is SELECT:
+        # A share in a maximum: what was not chosen is left out, as by a selection.
+        mask, yes, no = factor.inputs
+        if is_zero(no):
+            return select(mask, times(x, yes), zero_like_scalar(x))
+    from numr.primitives.guards import guard, leaves_out_places, may_be_infinite
+
+    places = leaves_out_places(x) and may_be_infinite(factor)
+    found = guard(x, sums=True, places=places)
     if found is None:
         return mul(x, factor)
     return found.around((mul if found.last else times)(found.value, factor))
-
-
-class Guard:
-    """A selection against zero: `value` where the mask equals `when`, 0 elsewhere.
-
-    `last` says that no further selection is to be looked for in the value.
-    """
-
-    __slots__ = ("last", "mask", "value", "when")
-
-    def __init__(self, mask: Node, value: Node, when: bool, last: bool = False) -> None:
-        self.mask, self.value, self.when, self.last = mask, value, when, last
-
-    def around(self, value: Node) -> Node:
-        """Another value under the same selection."""
-        zero = zero_like_scalar(value)
-        return select(self.mask, value, zero) if self.when else select(self.mask, zero, value)
-
-    def holds(self) -> Node:
-        """Where the value is selected, by this selection and those inside it."""
-        from numr.primitives.mathematics import bit_and, invert
-
-        mask = self.mask if self.when else invert(self.mask)
-        inner = guard(self.value)
-        return mask if inner is None else bit_and(mask, inner.holds())
-
-
-# What only moves elements (or fills with zeros), and what keeps zeros in place: a selection is seen
-# through both.
-MOVES = ("broadcast", "permute", "reshape", "slice", "flip", "pad")
-IN_PLACE = ("neg", "cast", "real", "imag")
-
-
-def guard(x: Node, sums: bool = False) -> Guard | None:
-    """The selection against zero that a cotangent is, or is a move of; None if it is none.
-
-    With `sums`, sums of selected elements count as selected where any of their elements is.
-    """
-    moves = []
-    while (x.prim.name in MOVES or x.prim.name in IN_PLACE) and x.dtype.is_inexact:
-        if x.prim.name == "pad" and not is_zero(x.inputs[1]):
-            return None
-        moves.append(x)
-        x = x.inputs[0]
-    found: Guard | None = None
-    if x.prim is SELECT:
-        mask, yes, no = x.inputs
-        if is_zero(no):
-            found = Guard(mask, yes, True)
-        elif is_zero(yes):
-            found = Guard(mask, no, False)
-    elif sums and x.prim.name in ("reduce_sum", "scatter"):
-        found = _guard_of_sum(x)
-    if found is not None and moves:
-        found.mask, found.value = expand_like(found.mask, x), expand_like(found.value, x)
-        for move in reversed(moves):
-            fill = () if move.prim.name != "pad" else (const(not found.when, bool_),)
-            if move.prim.name in MOVES:
-                found.mask = move.prim(found.mask, *fill, **move.params)
-            found.value = move.prim(found.value, *move.inputs[1:], **move.params)
-    return found
-
-
-def _guard_of_sum(x: Node) -> Guard | None:
-    """Where a sum over axes, or a scatter-add into zeros, has any selected element."""
-    from numr.primitives.mathematics import gt
-    from numr.primitives.reduction import reduce_or
-
-    if x.prim.name == "reduce_sum":
-        inner = guard(x.inputs[0], sums=True)
-        if inner is None:
-            return None
-        return Guard(reduce_or(expand_like(inner.holds(), x.inputs[0]), **x.params), x, True, True)
-    base, updates, *indices = x.inputs
-    inner = guard(updates, sums=True) if x.params["mode"] == "add" and is_zero(base) else None
-    if inner is None:
-        return None
-    marks = cast(expand_like(inner.holds(), updates), x.dtype)
-    count = x.prim(base, marks, *indices, mode="add")
-    return Guard(gt(count, like(count, 0)), x, True, True)
-
-
-def add_cotangents(x: Node, y: Node) -> Node:
-    """x + y where cotangents meet; selections stay outermost, so that `times` still finds them."""
-    a = guard(x)
-    b = None if a is None else guard(y)
-    if a is None or b is None:
-        return add(x, y)
-    if a.mask is b.mask:
-        if a.when is b.when:
-            return a.around(add_cotangents(a.value, b.value))
-        first, second = (a, b) if a.when else (b, a)
-        return select(a.mask, first.value, second.value)
-    from numr.primitives.mathematics import bit_or
-
-    total = add(x, y)
-    return select(bit_or(a.holds(), b.holds()), total, zero_like_scalar(total))
 
 
 def is_zero(node: Node) -> bool:
@@ -446,7 +357,9 @@ def like(x: Node, value: float) -> Node:
 
 def over(x: Node, y: Node) -> Node:
     """x / y for a tangent or cotangent x; a selection stays outermost, as in `times`."""
-    found = guard(x, sums=True)
+    from numr.primitives.guards import guard
+
+    found = guard(x, sums=True, places=y.prim is not CONST)
     if found is None:
         return div(x, y)
     return found.around((div if found.last else over)(found.value, y))

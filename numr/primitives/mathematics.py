@@ -34,12 +34,12 @@ def _zero_where(mask: Node, x: Node) -> Node:
     return select(mask, like(x, 0), x)
 
 
-def _tie(greater: Elementwise) -> tuple[Any, Any]:
+def _tie(reaches: Elementwise) -> tuple[Any, Any]:
     """Partials of maximum and minimum: the chosen operand takes all, ties share equally."""
 
     def partial(x: Node, y: Node) -> Node:
-        share = select(greater(x, y), like(x, 1), like(x, 0))
-        return select(eq(x, y), like(x, 0.5), share)
+        share = select(eq(x, y), like(x, 0.5), like(x, 1))
+        return select(reaches(x, y), share, like(x, 0))
 
     return (lambda out, x, y: partial(x, y)), (lambda out, x, y: partial(y, x))
 
@@ -75,10 +75,10 @@ ceil = Elementwise(S.ceil, **_flat)
 rint = Elementwise(S.rint, **_flat, doc="Nearest integer, halves to even.")
 trunc = Elementwise(S.trunc, **_flat)
 maximum = Elementwise(
-    S.maximum, _tie(gt), doc="The greater; NaN if either is; ties share the derivative."
+    S.maximum, _tie(ge), doc="The greater; NaN if either is; ties share the derivative."
 )
 minimum = Elementwise(
-    S.minimum, _tie(lt), doc="The lesser; NaN if either is; ties share the derivative."
+    S.minimum, _tie(le), doc="The lesser; NaN if either is; ties share the derivative."
 )
 
 

@@ -303,3 +303,30 @@ def test_a_hundred_thousand_operations(mode: Any) -> None:
     swing = lambda x: chain(nr.sin(x) * 2.0**200, 200)
     check(mode(nr.grad(swing))(0.3), math.cos(0.3) * 2.0**100)
     assert time.perf_counter() - begin < 240
+
+
+@MODES
+def test_hvp_of_several_arguments_and_aux(mode: Any) -> None:
+    def f(x: Any, y: Any, s: float = 1.0) -> Any:
+        return s * nr.sum(x**2 * y)
+
+    x, y, u, v = (np.array(a) for a in ([1.0, 2.0], [3.0, 4.0], [0.5, 1.0], [2.0, -1.0]))
+    want_x, want_y = 2 * y * u + 2 * x * v, 2 * x * u
+    hx, hy = mode(nr.hvp(f, (0, 1)))(x, y, (u, v))
+    check(hx, want_x)
+    check(hy, want_y)
+    hy, hx = mode(nr.hvp(f, argnums=(-1, 0)))(x, y, (v, u))
+    check(hx, want_x)
+    check(hy, want_y)
+    (hx,) = mode(nr.hvp(f, (0,)))(x, (u,), y)
+    check(hx, 2 * y * u)
+    got, aux = mode(nr.hvp(lambda x: (nr.sum(x**3), {"x": x}), has_aux=True))(x, u)
+    check(got, 6 * x * u)
+    check(aux["x"], x)
+
+
+def test_hvp_without_its_direction() -> None:
+    with pytest.raises(TypeError, match="right after argument"):
+        nr.hvp(nr.sum)(1.0)
+    with pytest.raises(TypeError, match="tuple of directions, not float"):
+        nr.hvp(nr.multiply, (0, 1))(1.0, 2.0, 1.0)
