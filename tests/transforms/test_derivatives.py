@@ -15,7 +15,8 @@ from numr.ir.node import Node
 from numr.ir.primitive import REGISTRY, Primitive, Sample
 from numr.ir.transforms.jvp import jvp
 from numr.ir.transforms.transpose import transpose
-from numr.primitives.elementwise import Elementwise, add_cotangents, mul
+from numr.primitives.elementwise import Elementwise, mul
+from numr.primitives.guards import add_cotangents
 from numr.primitives.mathematics import real
 from numr.primitives.reduction import reduce_sum
 from numr.primitives.source import leaf, param_like
