@@ -167,7 +167,8 @@ def hvp(
         (H v, aux).
 
     Raises:
-        GradientError: for a result that is not a real scalar, integer inputs, or wrong argnums.
+        GradientError: for a result that is not a real scalar, integer inputs, wrong argnums, or a
+            direction that is not there.
 
     Examples:
         >>> import numr as nr
@@ -178,6 +179,7 @@ def hvp(
         [4.0, 6.0]
     """
     _check_transform("hvp", fun)
+    name = getattr(fun, "__name__", repr(fun))
     listed = (argnums,) if isinstance(argnums, int) else tuple(argnums)
 
     @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
@@ -186,7 +188,6 @@ def hvp(
         places = [i if i >= 0 else i + len(args) - 1 for i in listed]
         after = max(places, default=-1) + 1
         if not 0 < after < len(args) or min(places) < 0:
-            name = getattr(fun, "__name__", repr(fun))
             raise messages.no_direction(name, argnums, len(args))
         plain, direction = [*args[:after], *args[after + 1 :]], args[after]
         single = isinstance(argnums, int)
@@ -199,9 +200,7 @@ def hvp(
 
         primals = tuple(plain[i] for i in places)
         if not single and not isinstance(direction, (tuple, list)):
-            raise TypeError(
-                f"hvp with argnums={argnums!r} takes a tuple of directions, not {type(direction).__name__}"
-            )
+            raise messages.no_direction(name, argnums, len(args))
         tangents = (direction,) if single else tuple(direction)
         _, moved, aux = jvp(slope, primals, tangents, has_aux=True)
         return (moved, aux) if has_aux else moved

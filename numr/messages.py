@@ -321,14 +321,14 @@ def no_direction(function: str, argnums: Any, count: int) -> GradientError:
         >>> from numr import messages
         >>> print(messages.no_direction("f", 0, 1).args[0])
         numr.hvp: f was called with 1 positional argument, and argument 0 and a direction after it ...
-          hvp(f)(x, v, *rest): v is a direction of x's structure, not counted by argnums
+          hvp(f)(x, v, *rest): v is a direction of x's structure, or a tuple of them for several argnums
     """
     plural = "" if count == 1 else "s"
     return GradientError(
         f"numr.hvp: {function} was called with {count} positional argument{plural}, and argument "
         f"{argnums!r} and a direction after it are needed\n"
-        f"  hvp({function})(x, v, *rest): v is a direction of x's structure, not counted by "
-        f"argnums"
+        f"  hvp({function})(x, v, *rest): v is a direction of x's structure, or a tuple of them "
+        f"for several argnums"
     )
 
 

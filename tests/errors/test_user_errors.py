@@ -201,6 +201,7 @@ def test_leaked_values(transform: str) -> None:
         (lambda: nr.value_and_grad(lambda x: x, argnums=-2)(1.0), ("argnums",)),
         (lambda: nr.hvp(lambda x: x * x)(3.0), ("direction", "1 positional")),
         (lambda: nr.hvp(lambda x: x * x, argnums=1)(3.0, 1.0), ("direction", "argument 1")),
+        (lambda: nr.hvp(lambda x: x * x, argnums=(0,))(3.0, 1.0), ("direction", "(0,)")),
     ],
 )
 def test_gradients(mistake: Callable[[], Any], facts: tuple[str, ...]) -> None:

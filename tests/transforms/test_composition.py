@@ -326,7 +326,7 @@ def test_hvp_of_several_arguments_and_aux(mode: Any) -> None:
 
 
 def test_hvp_without_its_direction() -> None:
-    with pytest.raises(TypeError, match="right after argument"):
+    with pytest.raises(nr.errors.GradientError, match="a direction after it"):
         nr.hvp(nr.sum)(1.0)
-    with pytest.raises(TypeError, match="tuple of directions, not float"):
+    with pytest.raises(nr.errors.GradientError, match="a tuple of them for several argnums"):
         nr.hvp(nr.multiply, (0, 1))(1.0, 2.0, 1.0)
