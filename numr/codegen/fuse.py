@@ -9,7 +9,7 @@ computed by one Region.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from numr.codegen.expand import AxisPool, Expander, Index, MustStore
@@ -183,9 +183,10 @@ class _Fuser:
         return Fused(built, dict(self.reasons), results)
 
     def _build_all(self) -> list[Step]:
-        users: dict[Node, set[int]] = {}
+        users: dict[Node, int] = {}
+        repeated: dict[Node, str] = {}
         steps: list[Step] = []
-        for number, group in enumerate(self._groups()):
+        for group in self._groups():
             if not is_element(group[0]):
                 steps.append(self._other_step(group[0]))
                 continue
@@ -193,30 +194,31 @@ class _Fuser:
             steps.append(step)
             for node, indices in expander.visits.items():
                 if self.inside(node):
-                    users.setdefault(node, set()).add(number)
-                    self._check_repeats(node, indices, step)
-        self._store_shared({node: len(found) for node, found in users.items() if len(found) > 1})
+                    users[node] = users.get(node, 0) + 1
+                    if self._repeats(indices, step):
+                        repeated[node] = f"used at {len(indices)} places of its kernel"
+        for node, count in users.items():
+            if count > 1:
+                repeated[node] = f"{count} kernels use it"
+        self._store_repeated(repeated)
         return ordered(steps)
 
-    def _store_shared(self, shared: dict[Node, int]) -> None:
-        """Store what several kernels would compute, operands first: what is cheap given those stays."""
-        for node in sorted(shared, key=lambda n: n.number):
+    def _repeats(self, indices: set[Index], step: RegionStep) -> bool:
+        """Whether one kernel would compute a node several times over, and it is no larger than the
+        result."""
+        if len(indices) < 2:
+            return False
+        outer = {a for o in step.region.outputs for a in o.axes}
+        return frozenset().union(*(e.free for index in indices for e in index)) <= outer
+
+    def _store_repeated(self, repeated: Mapping[Node, str]) -> None:
+        """Store what would be computed repeatedly, operands first: what is cheap given those stays."""
+        for node in sorted(repeated, key=lambda n: n.number):
             self.weights[node] = own_cost(node) + sum(
                 0 if x in self.reasons else self.weights.get(x, 0) for x in node.inputs
             )
             if self.expensive(node):
-                self.store(node, f"{shared[node]} kernels use it, at cost {self.weights[node]}")
-
-    def _check_repeats(self, node: Node, indices: set[Index], step: RegionStep) -> None:
-        """Store what one kernel would compute several times over, unless it is larger than the result."""
-        if len(indices) < 2 or not self.expensive(node):
-            return
-        outer = {a for o in step.region.outputs for a in o.axes}
-        free = frozenset().union(*(e.free for index in indices for e in index))
-        if free <= outer:
-            self.store(
-                node, f"used at {len(indices)} places of its kernel, at cost {self.weights[node]}"
-            )
+                self.store(node, f"{repeated[node]}, at cost {self.weights[node]}")
 
     def _groups(self) -> list[list[Node]]:
         """Stored nodes by the step that computes them."""

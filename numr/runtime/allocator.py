@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-# Below this NumPy's own allocator reuses memory well, and a block's bookkeeping would show.
-SMALL = 1 << 20
+# From here on the C library may ask the system for fresh memory each time, which costs more than what
+# is written to it; below, a block's bookkeeping (1 us) would show.
+SMALL = 1 << 17
 # Blocks are rounded up to this, so that near-equal sizes share them.
 GRANULE = 1 << 16
 ALIGNMENT = 64
@@ -38,7 +39,7 @@ class Pool:
                 return blocks.pop()
         raw = np.empty(size + ALIGNMENT, np.uint8)
         start = -raw.ctypes.data % ALIGNMENT
-        return raw[start : start + size]
+        return raw[start : start + size].view(_Memory)
 
     def give(self, memory: Any) -> None:
         """Take memory back."""
@@ -58,23 +59,16 @@ class Pool:
 pool = Pool()
 
 
-class _Lease:
-    """Owns a block while any array over it lives: NumPy keeps it as the arrays' base."""
+class _Memory(np.ndarray[Any, Any]):
+    """A block. Its own class keeps NumPy from taking it, past the lease, for an array's base."""
 
-    __slots__ = ("__array_interface__", "memory")
 
-    def __init__(self, memory: Any, shape: tuple[int, ...], typestr: str) -> None:
-        self.memory = memory
-        self.__array_interface__ = {
-            "data": (memory.__array_interface__["data"][0], False),
-            "shape": shape,
-            "typestr": typestr,
-            "version": 3,
-        }
+class _Lease(np.ndarray[Any, Any]):
+    """A view of a block that gives it back when the last array over it dies: their base."""
 
     # Bound now: at interpreter exit the module's names are gone before the last arrays.
     def __del__(self, give: Callable[[Any], None] = pool.give) -> None:
-        give(self.memory)
+        give(self.base)
 
 
 def allocator(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], Any]:
@@ -93,7 +87,6 @@ def allocator(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], Any]
             return empty(shape, dtype)
 
         return small
-    typestr = dtype.str
 
     def large() -> Any:
         try:
@@ -106,6 +99,6 @@ def allocator(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Callable[[], Any]
                 from numr import messages
 
                 raise messages.out_of_memory(shape, dtype, dtype.itemsize) from None
-        return np.asarray(_Lease(memory, shape, typestr))
+        return np.ndarray(shape, dtype, memory.view(_Lease))
 
     return large
