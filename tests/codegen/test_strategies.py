@@ -37,6 +37,15 @@ def test_column_sums_beside_short_axes_go_to_their_own_places(shape: tuple[int, 
     np.testing.assert_allclose(nr.jit(lambda x: nr.sum(x, axis=-2))(x), x.sum(-2), atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(3, 3, 2), (4, 6, 7), (2, 3, 4, 5), (33, 9, 2)])
+def test_axes_of_a_slice_merge_within_their_own_buffer(shape: tuple[int, ...]) -> None:
+    """A slice of the middle axis walks runs of memory, but not from one run to the next."""
+    x = np.random.default_rng(0).normal(size=shape)
+    for key in (np.s_[:, :-1], np.s_[:, :2], np.s_[:2, :2], np.s_[:, 1:]):
+        np.testing.assert_array_equal(nr.jit(lambda x, key=key: x[key])(x), x[key])
+        np.testing.assert_array_equal(nr.jit(lambda x, key=key: x[key] + x[key])(x), 2 * x[key])
+
+
 def test_a_column_sum_used_along_another_axis() -> None:
     """out[j, k] = (sum of column j) * x[k, j]: the sum is the same for every k."""
     f = nr.jit(lambda x: nr.einsum("ij,kj->jk", x, x))

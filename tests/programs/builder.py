@@ -121,6 +121,12 @@ class Builder:
             return v
         return self.write(f"xp.tanh({v.name})", v.lengths, v.dtype, None, v.smooth)
 
+    def finite(self, v: Value) -> Value:
+        """v without infinities."""
+        if not v.floating or not v.exact:
+            return v
+        return self.write(f"xp.clip({v.name}, -9, 9)", v.lengths, v.dtype, v.bits, v.smooth)
+
     def summed(self, v: Value, extra: int = 12) -> tuple[str, int | None, bool]:
         dtype = {"bool": "int64", "int32": "int64", "uint8": "uint64"}.get(v.dtype, v.dtype)
         return dtype, None if v.bits is None else v.bits + extra, v.smooth
