@@ -26,7 +26,14 @@ class Builder:
     def _inputs(self) -> tuple[Value, ...]:
         choose = self.choose
         shapes = [("n",), ("n", "m"), ("m",), (), ("n", "m", "k"), ("k", "n"), ("n", "n")]
-        shapes += [("z", "m"), ("1", "m"), ("n", "1"), ("k", "z", "n"), ("m", "n")]
+        shapes += [
+            ("z", "m"),
+            ("1", "m"),
+            ("n", "1"),
+            ("k", "z", "n"),
+            ("m", "n"),
+            ("m", "k", "n", "m"),
+        ]
         for k in range(choose((2, 3, 3, 4))):
             dtype = choose(self.dtypes)
             bits = None if dtype == "bool" else 8
