@@ -27,9 +27,9 @@ def _looped(axis: Axis) -> bool:
 
 def choose(region: Region, hints: Mapping[Dim, int], capabilities: Any) -> Schedule:
     """The schedule of a region. `hints` gives each symbol a representative size."""
-    if any(o.mode != "set" for o in region.outputs):
-        return Schedule("scatter")
     reductions = [e for e in reachable(roots_of(region)) if e.kind == "reduce"]
+    if any(o.mode != "set" for o in region.outputs):
+        return Schedule("scatter", reduces=bool(reductions))
     if not reductions:
         return Schedule("points")
     looped = [r for r in reductions if any(map(_looped, r.data[1]))]

@@ -305,9 +305,13 @@ def _merge(builder: ExprBuilder, region: Region, p: Axis, q: Axis) -> tuple[Regi
             return builder.load(expr.data, joined(args, places[expr.data], flat), expr.dtype)
         return remake(builder, expr, args)
 
+    def flattened(shape: Sequence[Any], at: int) -> tuple[Any, ...]:
+        """A buffer's shape with two dimensions as one: its own lengths, which a slice's axes lack."""
+        return joined(shape, at, sum(map(factors, shape[at : at + 2]), ()))
+
     new_roots = transform(roots, rule)
     operands = tuple(
-        Operand(o.dtype, joined(o.shape, places.get(k, -1), axis.extent))
+        Operand(o.dtype, flattened(o.shape, places.get(k, -1)))
         for k, o in enumerate(region.operands)
     )
     outputs = tuple(
@@ -315,7 +319,7 @@ def _merge(builder: ExprBuilder, region: Region, p: Axis, q: Axis) -> tuple[Regi
             o,
             expr=expr,
             index=joined(o.index, at or 0, flat) if at is not None and at >= 0 else o.index,
-            shape=joined(o.shape, at, axis.extent) if at is not None else o.shape,
+            shape=flattened(o.shape, at) if at is not None else o.shape,
             axes=tuple(axis if a is p else a for a in o.axes if a is not q),
         )
         for o, expr, at in zip(region.outputs, new_roots, stores, strict=True)

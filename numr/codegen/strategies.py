@@ -158,16 +158,18 @@ def _keep_rows(emitter: Emitter, region: Region, row: Axis) -> None:
     wide = [o for o in region.outputs if len(o.axes) > 1]
     if len({o.axes for o in wide}) != 1:
         return  # a later loop would find a row already overwritten
-    free = [o for o in wide if o.dtype.kind == "f"]
+    free = {o: _own([o.expr]) for o in wide if o.dtype.kind == "f"}
     candidates = [
         e
         for e in sorted(set().union(*loops), key=lambda e: -e.number)
         if e.kind == "op" and e.data.cost >= KEEP_COST and sum(e in loop for loop in loops) > 1
     ]
     for e in candidates:
-        home = next((o for o in free if e.free == frozenset(o.axes) and e.dtype is o.dtype), None)
+        # Only a result that is made from the value: it is then read before the result overwrites it.
+        fits = (o for o, own in free.items() if e in own and e.dtype is o.dtype)
+        home = next((o for o in fits if e.free == frozenset(o.axes)), None)
         if home is not None:
-            free.remove(home)
+            del free[home]
             emitter.keep[e] = (_buffer(region, home), home.index, home.shape)
 
 

@@ -37,6 +37,39 @@ def test_column_sums_beside_short_axes_go_to_their_own_places(shape: tuple[int, 
     np.testing.assert_allclose(nr.jit(lambda x: nr.sum(x, axis=-2))(x), x.sum(-2), atol=1e-12)
 
 
+@pytest.mark.parametrize("shape", [(3, 3, 2), (4, 6, 7), (2, 3, 4, 5), (33, 9, 2)])
+def test_axes_of_a_slice_merge_within_their_own_buffer(shape: tuple[int, ...]) -> None:
+    """A slice of the middle axis walks runs of memory, but not from one run to the next."""
+    x = np.random.default_rng(0).normal(size=shape)
+    for key in (np.s_[:, :-1], np.s_[:, :2], np.s_[:2, :2], np.s_[:, 1:]):
+        np.testing.assert_array_equal(nr.jit(lambda x, key=key: x[key])(x), x[key])
+        np.testing.assert_array_equal(nr.jit(lambda x, key=key: x[key] + x[key])(x), 2 * x[key])
+
+
+@pytest.mark.parametrize("shape", [(5, 2, 5), (7, 3, 9), (33, 4, 8)])
+def test_what_is_kept_in_a_results_row_is_read_before_the_row_is_written(
+    shape: tuple[int, ...],
+) -> None:
+    """With a short axis written out there are several results of one row, each with values to keep."""
+    x = np.random.default_rng(0).normal(size=shape)
+    e = np.exp(np.tanh(x))
+    got = nr.jit(lambda x: nr.softmax(nr.tanh(x), axis=2))(x)
+    np.testing.assert_allclose(got, e / e.sum(2, keepdims=True), rtol=1e-13)
+
+
+def test_a_short_sum_inside_a_scatter() -> None:
+    """The scatter's loops run over axes of the same length as the sum's."""
+
+    def f(x: nr.Array) -> nr.Array:
+        return nr.sum(nr.sin(nr.sum(x[:, [0, -1, 0]], axis=1)))
+
+    for rows in (2, 3, 5):
+        x = np.random.default_rng(0).normal(size=(rows, 2))
+        slope = np.cos(2 * x[:, :1] + x[:, 1:])
+        got = nr.jit(nr.grad(f))(x)
+        np.testing.assert_allclose(got, np.hstack([2 * slope, slope]), rtol=1e-13)
+
+
 def test_a_column_sum_used_along_another_axis() -> None:
     """out[j, k] = (sum of column j) * x[k, j]: the sum is the same for every k."""
     f = nr.jit(lambda x: nr.einsum("ij,kj->jk", x, x))

@@ -26,7 +26,14 @@ class Builder:
     def _inputs(self) -> tuple[Value, ...]:
         choose = self.choose
         shapes = [("n",), ("n", "m"), ("m",), (), ("n", "m", "k"), ("k", "n"), ("n", "n")]
-        shapes += [("z", "m"), ("1", "m"), ("n", "1"), ("k", "z", "n"), ("m", "n")]
+        shapes += [
+            ("z", "m"),
+            ("1", "m"),
+            ("n", "1"),
+            ("k", "z", "n"),
+            ("m", "n"),
+            ("m", "k", "n", "m"),
+        ]
         for k in range(choose((2, 3, 3, 4))):
             dtype = choose(self.dtypes)
             bits = None if dtype == "bool" else 8
@@ -120,6 +127,12 @@ class Builder:
         if v.exact:
             return v
         return self.write(f"xp.tanh({v.name})", v.lengths, v.dtype, None, v.smooth)
+
+    def finite(self, v: Value) -> Value:
+        """v without infinities."""
+        if not v.floating or not v.exact:
+            return v
+        return self.write(f"xp.clip({v.name}, -9, 9)", v.lengths, v.dtype, v.bits, v.smooth)
 
     def summed(self, v: Value, extra: int = 12) -> tuple[str, int | None, bool]:
         dtype = {"bool": "int64", "int32": "int64", "uint8": "uint64"}.get(v.dtype, v.dtype)

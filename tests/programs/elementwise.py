@@ -69,7 +69,7 @@ class Elementwise(Builder):
         if self.choose((0, 0, 0, 0, 1)):
             scalar = self.choose(("2", "0.5", "-1", "0", "-0.25", "1"))
             forms = (op.format(v.name, scalar), op.format(scalar, v.name))
-            text = self.choose(forms if "/" not in op else forms[:1])
+            text = self.choose(forms[:1] if "/" in op or "abs" in op else forms)
             lengths, bits, smooth = v.lengths, v.bits, v.smooth
         else:
             mixed = self.choose((False, False, True))

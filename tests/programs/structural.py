@@ -354,6 +354,8 @@ class Structural(Builder):
                         v.smooth and w.smooth,
                     )
                     return
+        # Infinities would show in which order einsum multiplies and sums, which is its own affair.
+        v, w = (self.finite(x) for x in (v, w))
         letters: list[str] = []
         lengths: dict[str, str] = {}
         for x in (v, w):
