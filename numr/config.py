@@ -225,6 +225,17 @@ def get() -> Config:
     return _shared if found is None else found
 
 
+def overridden() -> Config | None:
+    """The settings of this thread's innermost `override`, or None outside of one.
+
+    Examples:
+        >>> from numr import config
+        >>> config.overridden() is None
+        True
+    """
+    return _local.config
+
+
 def _replaced(config: Config, changes: dict[str, Any]) -> Config:
     for name in changes:
         if name not in FIELDS:

@@ -124,7 +124,19 @@ class Lowered:
         return _cost(self._rewritten, self._program)
 
     def picture(self, path: str | None = None) -> str:
-        """The rewritten graph as an SVG picture, written to `path` if one is given."""
+        """The rewritten graph as an SVG picture.
+
+        Args:
+            path: a file to write it to, whose name ends in ".svg"; none is written without one.
+
+        Returns:
+            The SVG text.
+
+        Raises:
+            ValueError: for another ending: no other format is written.
+        """
+        if path is not None and not str(path).endswith(".svg"):
+            raise ValueError(f"a picture is written as SVG: name the file .svg, not {path!r}")
         svg = draw(
             self._rewritten.inputs, self._rewritten.outputs, self._names, self._program.fused
         )

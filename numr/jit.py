@@ -18,6 +18,7 @@ from numr.errors import LeakedValueError
 from numr.ir.dims import Size
 from numr.ir.node import Node, new_trace, toposort
 from numr.primitives.source import CONST, IOTA, SIZE_OF, param
+from numr.tree_kinds import kind_of
 
 _SCALARS = (bool, int, float, complex)
 _ndarray = np.ndarray
@@ -192,6 +193,7 @@ class Jitted:
         self._static_argnames = frozenset(static_argnames)
         self._donate = tuple(donate_argnums)
         self._options = {"fast_math": fast_math, "device": device}
+        self._takes_self = False
         self._complete_static_names()
         self._plans: dict[Any, Plan] = {}
         self._lock = threading.RLock()
@@ -218,6 +220,7 @@ class Jitted:
         by_name = {positional.index(n) for n in self._static_argnames if n in positional}
         self._static_argnames |= {positional[i] for i in numbers if i < len(positional)}
         self._static_argnums = tuple(sorted(numbers | by_name))
+        self._takes_self = positional[:1] == ["self"] and 0 not in self._static_argnums
 
     # -- calling ---------------------------------------------------------------------------------
 
@@ -230,6 +233,9 @@ class Jitted:
         return self._call(args, kwargs)
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if self._takes_self and args and _is_plain_object(args[0]):
+            # A method called on its class, or by a property: what `__get__` would have made.
+            return self.__get__(args[0])(*args[1:], **kwargs)
         leaves, key, rebuild = self._signature(args, kwargs)
         specs, values = [], []
         for leaf in leaves:
@@ -381,6 +387,11 @@ def _leaf_spec(name: str, leaf: Any) -> tuple[tuple[DType, tuple[int, ...], bool
             f"registered container ({error}); mark it static, or register it with numr.tree.register"
         ) from None
     return _leaf_spec(name, array)
+
+
+def _is_plain_object(x: Any) -> bool:
+    """Whether x is neither an array nor a number nor a container."""
+    return kind_of(type(x)) is None and not isinstance(x, (Array, np.ndarray, *_SCALARS))
 
 
 class _Donated:

@@ -493,3 +493,25 @@ def test_a_cached_program_keeps_no_buffer() -> None:
     del x, y
     gc.collect()
     assert buffer() is None
+
+
+class Scaled:
+    def __init__(self, factor: float) -> None:
+        self.factor = np.full(2, factor)
+
+    @nr.jit
+    def times(self, x: Any) -> Any:
+        return self.factor * x
+
+    @property
+    @nr.jit
+    def twice(self) -> Any:
+        return 2 * self.factor
+
+
+def test_a_method_called_on_its_class_or_by_a_property() -> None:
+    scaled = Scaled(3.0)
+    assert Scaled.times(scaled, 2.0).tolist() == scaled.times(2.0).tolist() == [6.0, 6.0]
+    assert scaled.twice.tolist() == [6.0, 6.0]
+    scaled.factor[:] = 1.0
+    assert scaled.twice.tolist() == [2.0, 2.0]

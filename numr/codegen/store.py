@@ -22,6 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from numr import config
 from numr.errors import CacheWarning
 
 FORMAT = "1"
@@ -49,7 +50,8 @@ _warned = False
 
 def root() -> Path:
     """The folder of the store; it may not exist yet."""
-    named = os.environ.get("NUMR_CACHE_DIR")
+    inside = config.overridden()
+    named = inside.cache_dir if inside else os.environ.get("NUMR_CACHE_DIR")
     if named:
         return Path(named)
     if sys.platform == "win32":
@@ -62,7 +64,8 @@ def root() -> Path:
 
 def mode() -> str:
     """``on``, ``read`` or ``off``."""
-    named = os.environ.get("NUMR_CACHE", "on").lower()
+    inside = config.overridden()
+    named = inside.cache if inside else os.environ.get("NUMR_CACHE", "on").lower()
     return named if named in ("read", "off") else "on"
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from numr import config
 from numr.codegen import store
 from numr.errors import CacheWarning
 
@@ -153,3 +154,14 @@ def test_default_folder_follows_the_platform(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr("sys.platform", "linux")
     assert store.root() == tmp_path / "numr"
+
+
+def test_an_override_reaches_the_store(own_folder: Path, tmp_path: Path) -> None:
+    store.put("cpu", "key", b"1")
+    with config.override(cache="off"):
+        assert store.get("cpu", "key") is None
+    with config.override(cache_dir=str(tmp_path / "other")):
+        assert store.get("cpu", "key") is None
+        store.put("cpu", "key", b"2")
+        assert store.get("cpu", "key") == b"2"
+    assert store.get("cpu", "key") == b"1"
