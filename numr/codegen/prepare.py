@@ -281,6 +281,8 @@ def _merge(builder: ExprBuilder, region: Region, p: Axis, q: Axis) -> tuple[Regi
             at = _run(expr.args, region.operands[expr.data].shape, p, q)
             if at is None or places.setdefault(expr.data, at) != at:
                 return None
+        elif expr.kind == "guarded" and places.setdefault(expr.data, -1) >= 0:
+            return None  # an access that does not walk the operand needs its dimensions as they are
         elif any(a.kind == "axis" and a.data in (p, q) for a in expr.args) or (
             expr.kind == "reduce" and (p in expr.data[1] or q in expr.data[1])
         ):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,20 @@ def test_axes_of_a_slice_merge_within_their_own_buffer(shape: tuple[int, ...]) -
     for key in (np.s_[:, :-1], np.s_[:, :2], np.s_[:2, :2], np.s_[:, 1:]):
         np.testing.assert_array_equal(nr.jit(lambda x, key=key: x[key])(x), x[key])
         np.testing.assert_array_equal(nr.jit(lambda x, key=key: x[key] + x[key])(x), 2 * x[key])
+
+
+@pytest.mark.parametrize("shape", [(2, 2), (5, 3), (3, 5, 2)])
+def test_axes_do_not_merge_in_an_operand_that_is_also_read_elsewhere(
+    shape: tuple[int, ...],
+) -> None:
+    """A computed index into a concatenation reads the operand under a guard."""
+
+    def f(xp: Any, x: Any) -> Any:
+        wide = xp.concat([x, x], axis=0)
+        return wide[xp.trunc(x).astype("int64") % wide.shape[0]]
+
+    x = np.random.default_rng(0).integers(-24, 25, size=shape) / 8
+    np.testing.assert_array_equal(nr.jit(lambda x: f(nr, x))(x), f(np, x))
 
 
 @pytest.mark.parametrize("shape", [(5, 2, 5), (7, 3, 9), (33, 4, 8)])
