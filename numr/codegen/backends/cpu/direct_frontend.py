@@ -208,10 +208,10 @@ class _Lowering(ast.NodeVisitor):
         self.opened += 1
         self.loop_body(node.body, body, following, done)
         self.builder.position_at_end(following)
-        if self.opened == opened + 1 and self.mathematics > mathematics:
-            self.builder.comment(MATHEMATICS)
         flags = ("nsw",) if len(bounds) < 3 else ()
         counter.add_incoming(self.builder.add(counter, step, flags=flags), following)
+        if self.opened == opened + 1 and self.mathematics > mathematics:
+            self.builder.comment(MATHEMATICS)
         self.builder.branch(head)
         self.builder.position_at_end(done)
 
