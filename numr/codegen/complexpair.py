@@ -11,8 +11,8 @@ from dataclasses import replace
 from typing import Any
 
 from numr.codegen.prepare import reachable, remake, roots_of
-from numr.codegen.region import Expr, ExprBuilder, Operand, Output, Region
-from numr.dtypes import bool_, int64, real_part_dtype
+from numr.codegen.region import INDEX, Expr, ExprBuilder, Operand, Output, Region
+from numr.dtypes import bool_, real_part_dtype
 from numr.ir import scalar as S
 
 Pair = tuple[Expr, Expr]
@@ -40,7 +40,7 @@ def pairs(builder: ExprBuilder, region: Region) -> Region:
             outputs.append(replace(o, expr=new[o.expr], index=index))
             continue
         for k, part in enumerate(new[o.expr]):
-            place = (*index, builder.const(k, int64))
+            place = (*index, builder.const(k, INDEX))
             shape = (*o.shape, 2)
             outputs.append(
                 replace(o, expr=part, index=place, shape=shape, dtype=real_part_dtype(o.dtype))
@@ -63,7 +63,7 @@ class _Parts:
             return self.b.const(value.real, part), self.b.const(value.imag, part)
         if kind in ("load", "guarded"):
             guard = args.pop() if kind == "guarded" else None
-            places = [(*args, self.b.const(k, int64)) for k in (0, 1)]
+            places = [(*args, self.b.const(k, INDEX)) for k in (0, 1)]
             return tuple(self.b.load(expr.data, place, part, guard) for place in places)
         if kind == "cast":
             return self._cast(expr, args[0])

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
 
 from numr.codegen.pack import repeated_runs
 from numr.codegen.prepare import literal, loop_axes, reachable, roots_of
 from numr.codegen.region import Axis, Expr, Region
 from numr.codegen.schedule import Schedule
+from numr.codegen.target import Capabilities
 from numr.ir.dims import Dim
 
 # A full reduction of more elements than this is worth splitting into blocks with partial results.
@@ -19,14 +20,36 @@ BLOCK_OF_ROWS = 32
 BLOCK_OF_COLUMNS = 256
 # So many visits of an operand pay for a copy of it in a better order.
 MANY_ROWS = 129
+# Sums of fewer terms are one lane's.
+LANES_WORTH = 32
 
 
 def _looped(axis: Axis) -> bool:
     return not literal(axis)
 
 
-def choose(region: Region, hints: Mapping[Dim, int], capabilities: Any) -> Schedule:
+def choose(region: Region, hints: Mapping[Dim, int], capabilities: Capabilities) -> Schedule:
     """The schedule of a region. `hints` gives each symbol a representative size."""
+    schedule = _choose(region, hints)
+    if capabilities.lanes > 1:
+        schedule = _for_lanes(schedule, region, hints, capabilities.lanes)
+    return replace(schedule, index=capabilities.index)
+
+
+def _for_lanes(schedule: Schedule, region: Region, hints: Mapping[Dim, int], most: int) -> Schedule:
+    """The schedule for a device that runs very many points at once, and some of them together."""
+    if schedule.kind in ("points", "columns"):
+        # One point for each result: neighbours then read neighbours, along whatever axis they reduce.
+        return replace(schedule, kind="points", flat=True, block=1)
+    if schedule.kind == "scatter":
+        return schedule
+    reductions = [e for e in reachable(roots_of(region)) if e.kind == "reduce"]
+    longest = max(_length(r.data[1], hints) for r in reductions)
+    lanes = 1 if longest < LANES_WORTH else min(most, 64 if longest <= 128 else 256)
+    return replace(schedule, lanes=lanes, flat=True)
+
+
+def _choose(region: Region, hints: Mapping[Dim, int]) -> Schedule:
     reductions = [e for e in reachable(roots_of(region)) if e.kind == "reduce"]
     if any(o.mode != "set" for o in region.outputs):
         return Schedule("scatter", reduces=bool(reductions))

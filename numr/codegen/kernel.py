@@ -3,6 +3,9 @@
 A kernel runs the points [lo, hi) of its grid, so that a runtime may split it over threads as it likes.
 Its parameters are the range, then buffers (flat, row-major), then sizes. Nothing in it depends on a
 size, except literals. Equal text means equal kernels: names are given in order of first use.
+
+A kernel of several lanes runs every point by so many at once, which do the same but where a loop is
+dealt out to them: iteration k of it is lane (k mod lanes)'s. Which one it is a lane reads from LANE.
 """
 
 from __future__ import annotations
@@ -87,6 +90,36 @@ class Accumulate:
 
 
 @dataclass(frozen=True, slots=True)
+class Assign:
+    """A mutable variable takes a value."""
+
+    var: Var
+    value: Value
+
+    def __str__(self) -> str:
+        return f"{self.var} = {self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Combine:
+    """The accumulators of all lanes become one, which every lane then has."""
+
+    var: Var
+    monoid: str
+
+    def __str__(self) -> str:
+        return f"{self.var} = {self.monoid} of all lanes' {self.var}"
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """What any lane stored before is there for all lanes after."""
+
+    def __str__(self) -> str:
+        return "barrier"
+
+
+@dataclass(frozen=True, slots=True)
 class Store:
     """buffer[index] = value, or combined with what is there by `mode`."""
 
@@ -103,18 +136,30 @@ class Store:
 
 @dataclass(slots=True)
 class For:
-    """A loop over [lo, hi). The grid's loop runs over the kernel's range."""
+    """A loop over [lo, hi), dealt out to the lanes or not. The grid's loop runs over the kernel's range."""
 
     var: Var
     lo: Value
     hi: Value
     body: list[Statement] = field(default_factory=list)
+    dealt: bool = False
 
     def __str__(self) -> str:
-        return f"for {self.var} in {self.lo}..{self.hi}"
+        return f"for {self.var} in {self.lo}..{self.hi}{' over lanes' if self.dealt else ''}"
 
 
-Statement = Let | Declare | Accumulate | Store | For
+@dataclass(slots=True)
+class If:
+    """Statements under a condition; no barrier may be among them."""
+
+    condition: Value
+    body: list[Statement] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        return f"if {self.condition}"
+
+
+Statement = Let | Declare | Accumulate | Assign | Combine | Barrier | Store | For | If
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +171,15 @@ class Buffer:
     written: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """Memory that the lanes of one point share."""
+
+    name: str
+    dtype: DType
+    length: int
+
+
 @dataclass(slots=True)
 class Kernel:
     """A whole kernel: parameters and statements."""
@@ -133,11 +187,17 @@ class Kernel:
     buffers: tuple[Buffer, ...]
     sizes: tuple[str, ...]
     body: list[Statement]
+    lanes: int = 1
+    shared: tuple[Shared, ...] = ()
 
     def text(self) -> str:
         """Canonical text: the kernel's identity."""
         heads = [f"{b.name}:{'out ' if b.written else ''}{b.dtype.short}" for b in self.buffers]
-        return "\n".join([f"kernel({', '.join([*heads, *self.sizes])})", *_render(self.body, 1)])
+        lines = [f"kernel({', '.join([*heads, *self.sizes])})"]
+        if self.lanes > 1:
+            lines.append(f"  lanes {self.lanes}")
+        lines += [f"  shared {m.name}:{m.dtype.short}[{m.length}]" for m in self.shared]
+        return "\n".join([*lines, *_render(self.body, 1)])
 
     @property
     def entry(self) -> str:
@@ -148,7 +208,7 @@ class Kernel:
 def _render(body: list[Statement], depth: int) -> Iterator[str]:
     for statement in body:
         yield "  " * depth + str(statement)
-        if isinstance(statement, For):
+        if isinstance(statement, (For, If)):
             yield from _render(statement.body, depth + 1)
 
 
@@ -157,7 +217,7 @@ def stores(body: list[Statement]) -> Iterator[str]:
     for statement in body:
         if isinstance(statement, Store):
             yield statement.buffer
-        elif isinstance(statement, For):
+        elif isinstance(statement, (For, If)):
             yield from stores(statement.body)
 
 
@@ -167,9 +227,11 @@ class InvalidKernel(Exception):
 
 def verify(kernel: Kernel) -> None:
     """Check that every name is defined once before use, and only written buffers are stored to."""
-    writable = {b.name for b in kernel.buffers if b.written}
-    readable = {b.name for b in kernel.buffers}
-    _verify(kernel.body, {"lo", "hi", *kernel.sizes}, writable, readable)
+    shared = {m.name for m in kernel.shared}
+    writable = {b.name for b in kernel.buffers if b.written} | shared
+    readable = {b.name for b in kernel.buffers} | shared
+    known = {"lo", "hi", *kernel.sizes, *(["lane"] if kernel.lanes > 1 else [])}
+    _verify(kernel.body, known, writable, readable)
 
 
 def _verify(body: list[Statement], known: set[str], writable: set[str], readable: set[str]) -> None:
@@ -197,6 +259,17 @@ def _verify(body: list[Statement], known: set[str], writable: set[str], readable
             use(statement.index, statement.value)
             if statement.buffer not in writable:
                 raise InvalidKernel(f"{statement.buffer} is not writable")
-        else:
+        elif isinstance(statement, Assign):
+            use(statement.var, statement.value)
+        elif isinstance(statement, Combine):
+            use(statement.var)
+            if "lane" not in known:
+                raise InvalidKernel(f"{statement} in a kernel of one lane")
+        elif isinstance(statement, If):
+            use(statement.condition)
+            _verify(statement.body, known, writable, readable)
+        elif isinstance(statement, For):
             use(statement.lo, statement.hi)
+            if statement.dealt and "lane" not in known:
+                raise InvalidKernel(f"{statement} in a kernel of one lane")
             _verify(statement.body, known | {statement.var.name}, writable, readable)

@@ -14,8 +14,10 @@ from typing import Any
 from numr.codegen.decompose import decompose
 from numr.codegen.kernel import (
     Accumulate,
+    Combine,
     Declare,
     For,
+    If,
     InvalidKernel,
     Kernel,
     Let,
@@ -38,9 +40,9 @@ from numr.codegen.prepare import (
     unroll,
     with_roots,
 )
-from numr.codegen.region import Axis, Expr, ExprBuilder, Output, Region
+from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Output, Region
 from numr.codegen.schedule import Schedule
-from numr.dtypes import DType, int64
+from numr.dtypes import DType, bool_
 from numr.ir import scalar as S
 from numr.ir.dims import Dim
 from numr.primitives.source import highest, lowest
@@ -136,13 +138,18 @@ class _Scope:
 class Emitter:
     """Writes the statements of one kernel."""
 
-    def __init__(self, builder: ExprBuilder, region: Region) -> None:
+    def __init__(self, builder: ExprBuilder, region: Region, schedule: Schedule) -> None:
         self.builder = builder
         self.region = region
+        self.index = schedule.index
+        self.lanes = schedule.lanes
+        self.zero = Literal(0, self.index)
+        self.range = Var("lo", self.index), Var("hi", self.index)
+        self.lane = Var("lane", self.index)
         self.sizes: dict[Factors, Var] = {}
         self.count = 0
         self.scopes = [_Scope(frozenset(), [])]
-        self.variables: dict[Axis, list[Var]] = {}
+        self.variables: dict[Axis, list[Value]] = {}
         self.buffers = {k: f"a{k}" for k in range(len(region.operands))}
         self.cached: dict[Expr, tuple[str, tuple[Expr, ...], tuple[Any, ...]]] = {}
         self.groups: dict[Expr, list[Expr]] = {}
@@ -150,28 +157,71 @@ class Emitter:
 
     # -- names -----------------------------------------------------------------------------------
 
+    def concrete(self, dtype: DType) -> DType:
+        """A dtype as the device has it."""
+        return self.index if dtype is INDEX else dtype
+
     def fresh(self, dtype: DType) -> Var:
         self.count += 1
-        return Var(f"v{self.count}", dtype)
+        return Var(f"v{self.count}", self.concrete(dtype))
 
     def size(self, extent: Any) -> Value:
         """A product of lengths as a value: a literal, or a size parameter."""
         terms = list(factors(extent))
         if all(isinstance(t, int) for t in terms):
-            return Literal(product(tuple(terms), ()), int64)
+            return Literal(product(tuple(terms), ()), self.index)
         key = tuple(t for t in terms if t != 1)
         if key not in self.sizes:
-            self.sizes[key] = Var(f"s{len(self.sizes)}", int64)
+            self.sizes[key] = Var(f"s{len(self.sizes)}", self.index)
         return self.sizes[key]
 
     # -- loops -----------------------------------------------------------------------------------
 
-    def open(self, axis: Axis, lo: Value, hi: Value) -> None:
+    def open(self, axis: Axis, lo: Value, hi: Value, dealt: bool = False) -> None:
+        """Open a loop; one that is to be dealt out to the lanes is, unless it is inside another."""
         outer = self.scopes[-1]
         self.count += 1
-        loop = For(Var(f"i{self.count}", int64), lo, hi)
+        loop = For(Var(f"i{self.count}", self.index), lo, hi, dealt=dealt and self.alike)
         self.variables.setdefault(axis, []).append(loop.var)
         self.scopes.append(_Scope(outer.bound | {axis}, loop.body, {}, loop))
+
+    def open_nest(self, axes: Sequence[Axis]) -> None:
+        """Loops over whole axes; the innermost, which memory runs along, is dealt out."""
+        for k, axis in enumerate(axes):
+            self.open(axis, self.zero, self.size(axis.extent), dealt=k == len(axes) - 1)
+
+    def close_nest(self, axes: Sequence[Axis]) -> None:
+        for axis in reversed(axes):
+            self.close(axis)
+
+    @property
+    def alike(self) -> bool:
+        """Whether several lanes do the same at this place."""
+        return self.lanes > 1 and not any(s.loop is not None and s.loop.dealt for s in self.scopes)
+
+    def open_grid(self, axes: Sequence[Axis]) -> None:
+        """The loop over the kernel's range, of one axis, or of the product of several."""
+        lo, hi = self.range
+        if len(axes) == 1:
+            self.open(axes[0], lo, hi)
+            return
+        flat = Axis("flat", tuple(f for a in axes for f in factors(a.extent)))  # type: ignore[arg-type]
+        self.open(flat, lo, hi)
+        scope = self.scopes[-1]
+        rest: Value = self.variables[flat][-1]
+        for axis in reversed(axes[1:]):
+            width = self.size(axis.extent)
+            self.variables.setdefault(axis, []).append(self.let("urem", (rest, width), INDEX))
+            rest = self.let("udiv", (rest, width), INDEX)
+        self.variables.setdefault(axes[0], []).append(rest)
+        scope.bound |= set(axes)
+
+    def close_grid(self, axes: Sequence[Axis]) -> None:
+        if len(axes) > 1:
+            for axis in axes:
+                self.variables[axis].pop()
+            axes = [next(a for a in self.scopes[-1].bound if a.name == "flat")]
+        self.close(axes[0])
 
     def close(self, axis: Axis) -> None:
         scope = self.scopes.pop()
@@ -193,7 +243,7 @@ class Emitter:
 
     def value(self, expr: Expr) -> Value:
         if expr.kind == "const":
-            return Literal(expr.data, expr.dtype)
+            return Literal(expr.data, self.concrete(expr.dtype))
         if expr.kind == "axis":
             return self.variables[expr.data][-1]
         if expr.kind == "size":
@@ -229,6 +279,8 @@ class Emitter:
             index = self.linear(expr.args[:-1], shape)
             return self.let("guarded_load", (condition, index), expr.dtype, self.buffers[expr.data])
         args: tuple[Value, ...] = tuple(self.value(a) for a in expr.args)
+        if expr.kind == "cast" and args[0].dtype is self.concrete(expr.dtype):
+            return args[0]
         if expr.kind in ("cast", "bitcast"):
             return self.let(expr.kind, args, expr.dtype)
         return self.let(expr.data.name, args, expr.dtype)
@@ -250,13 +302,13 @@ class Emitter:
             if any(f != 1 for f in stride):
                 literal = all(isinstance(f, int) for f in stride)
                 step = (
-                    b.const(product(tuple(stride), ()), int64)
+                    b.const(product(tuple(stride), ()), INDEX)
                     if literal
-                    else b._make("size", tuple(f for f in stride if f != 1), (), int64)
+                    else b._make("size", tuple(f for f in stride if f != 1), (), INDEX)
                 )
                 term = b.op(S.mul, e, step)
             total = term if total is None else b.op(S.add, total, term)
-        return self.value(total) if total is not None else Literal(0, int64)
+        return self.value(total) if total is not None else self.zero
 
     # -- reductions ------------------------------------------------------------------------------
 
@@ -268,17 +320,23 @@ class Emitter:
             var = self.fresh(r.dtype)
             self.statement(Declare(var, identity(r.data[0], r.dtype)))
             accumulators.append(var)
-        for axis in axes:
-            self.open(axis, Literal(0, int64), self.size(axis.extent))
+        apart = self.alike
+        self.open_nest(axes)
         self.accumulate(group, accumulators)
-        for axis in reversed(axes):
-            self.close(axis)
+        self.close_nest(axes)
+        if apart:
+            self.combine(group, accumulators)
         for r, var in zip(group, accumulators, strict=True):
             self.scopes[-1].known[r] = var
 
     def accumulate(self, group: Sequence[Expr], accumulators: Sequence[Var]) -> None:
         for r, var in zip(group, accumulators, strict=True):
             self.statement(Accumulate(var, r.data[0], self.value(r.args[0]), r.dtype.kind == "f"))
+
+    def combine(self, group: Sequence[Expr], accumulators: Sequence[Var]) -> None:
+        """What the lanes accumulated becomes one."""
+        for r, var in zip(group, accumulators, strict=True):
+            self.statement(Combine(var, r.data[0]))
 
     def plan_reductions(self, roots: Sequence[Expr]) -> None:
         """Which reductions share a loop: same axes, same place, none built on another."""
@@ -298,8 +356,15 @@ class Emitter:
 
     def store(self, output: Output, buffer: str, value: Value | None = None) -> None:
         value = self.value(output.expr) if value is None else value
-        index = self.linear(output.index, output.shape)
-        self.statement(Store(buffer, index, value, output.mode))
+        self.write(Store(buffer, self.linear(output.index, output.shape), value, output.mode))
+
+    def write(self, store: Store) -> None:
+        """A store; of lanes that would all do it, the first one does."""
+        if not self.alike:
+            self.statement(store)
+            return
+        first = self.let("eq", (self.lane, self.zero), bool_)
+        self.statement(If(first, [store]))
 
 
 def lower(region: Region, schedule: Schedule) -> Lowered:
@@ -323,7 +388,7 @@ def lower(region: Region, schedule: Schedule) -> Lowered:
 
     strategy = STRATEGIES[schedule.kind]
     if schedule.pack:
-        packed, lowered, columns = pack(builder, region)
+        packed, lowered, columns = pack(builder, region, schedule)
         rest, first = strategy(builder, packed, schedule), len(lowered.temporaries)
         lowered.stages += [behind(stage, columns, first) for stage in rest.stages]
         lowered.temporaries += rest.temporaries

@@ -51,7 +51,9 @@ def repeated_runs(region: Region) -> set[int]:
     return found
 
 
-def pack(builder: ExprBuilder, region: Region) -> tuple[Region, Lowered, dict[int, int]]:
+def pack(
+    builder: ExprBuilder, region: Region, schedule: Schedule
+) -> tuple[Region, Lowered, dict[int, int]]:
     """The region reading columns, the kernels that make them, and the temporary behind each operand
     that is new."""
     chosen = sorted(repeated_runs(region))
@@ -64,7 +66,7 @@ def pack(builder: ExprBuilder, region: Region) -> tuple[Region, Lowered, dict[in
         shape = (source.shape[1], source.shape[0])
         operands.append(Operand(source.dtype, shape))
         made.temporaries.append(Temporary(shape, source.dtype))
-        made.stages.append(_columns(builder, source, k, t))
+        made.stages.append(_columns(builder, source, k, t, schedule))
 
     def rule(expr: Expr, args: tuple[Expr, ...]) -> Expr:
         run = expr.kind == "load" and expr.data in number and is_short_run(expr, region)
@@ -77,7 +79,7 @@ def pack(builder: ExprBuilder, region: Region) -> tuple[Region, Lowered, dict[in
     return region, made, {number[k]: t for t, k in enumerate(chosen)}
 
 
-def _columns(builder: ExprBuilder, source: Operand, k: int, t: int) -> Stage:
+def _columns(builder: ExprBuilder, source: Operand, k: int, t: int, schedule: Schedule) -> Stage:
     """The kernel that writes an operand with its axes swapped into a temporary."""
     from numr.codegen.strategies import points
 
@@ -90,7 +92,8 @@ def _columns(builder: ExprBuilder, source: Operand, k: int, t: int) -> Stage:
         value = builder.load(0, (i, place), source.dtype)
         outputs.append(Output(value, (place, i), (axis,), (width, rows), source.dtype, 0))
     region = Region((source,), tuple(outputs))
-    (stage,) = points(builder, region, Schedule("points")).stages
+    plain = Schedule("points", flat=schedule.flat, index=schedule.index)
+    (stage,) = points(builder, region, plain).stages
     return replace(stage, buffers=(("in", k), ("temp", t)))
 
 

@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from numr.codegen.region import Axis, Expr, ExprBuilder, Operand, Output, Region
-from numr.dtypes import int64
+from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Operand, Output, Region
 from numr.ir import scalar as S
 
 Rule = Callable[[Expr, tuple[Expr, ...]], Expr]
@@ -122,7 +121,7 @@ def unroll(builder: ExprBuilder, region: Region) -> Region:
 
     def constants(axes: Sequence[Axis]) -> Iterable[dict[Axis, Expr]]:
         for point in itertools.product(*(range(int(a.extent)) for a in axes)):  # type: ignore[arg-type]
-            yield {a: builder.const(i, int64) for a, i in zip(axes, point, strict=True)}
+            yield {a: builder.const(i, INDEX) for a, i in zip(axes, point, strict=True)}
 
     def rule(expr: Expr, args: tuple[Expr, ...]) -> Expr:
         if expr.kind != "reduce":

@@ -1,6 +1,7 @@
 """Print Kernel IR in Python syntax, the form that Numba's compilers read.
 
-A backend's printer subclasses `PythonPrinter` where its spelling differs; policy has no place here.
+Lanes are one after another here: a loop dealt out to them is a loop. A backend's printer subclasses
+`PythonPrinter` where its spelling differs; policy has no place here.
 """
 
 from __future__ import annotations
@@ -10,8 +11,12 @@ from collections.abc import Iterator
 
 from numr.codegen.kernel import (
     Accumulate,
+    Assign,
+    Barrier,
+    Combine,
     Declare,
     For,
+    If,
     Kernel,
     Let,
     Literal,
@@ -45,6 +50,8 @@ class PythonPrinter:
         self.dtypes = {b.name: b.dtype for b in kernel.buffers}
         names = ["lo", "hi", *(b.name for b in kernel.buffers), *kernel.sizes]
         body = list(self.block(kernel.body, 1)) or ["    pass"]
+        if kernel.lanes > 1:
+            body.insert(0, "    lane = i64(0)")
         return "\n".join([f"def {kernel.entry}({', '.join(names)}):", *body, ""])
 
     def block(self, body: list[Statement], depth: int) -> Iterator[str]:
@@ -54,6 +61,11 @@ class PythonPrinter:
                 bounds = f"{self.value(statement.lo)}, {self.value(statement.hi)}"
                 yield f"{pad}for {statement.var.name} in range({bounds}):"
                 yield from list(self.block(statement.body, depth + 1)) or [pad + "    pass"]
+            elif isinstance(statement, If):
+                yield f"{pad}if {self.value(statement.condition)}:"
+                yield from self.block(statement.body, depth + 1)
+            elif isinstance(statement, (Barrier, Combine)):
+                continue  # there is one lane
             elif isinstance(statement, Let) and statement.op == "guarded_load":
                 condition, index = statement.args
                 yield f"{pad}{statement.var.name} = {self.literal(Literal(0, statement.var.dtype))}"
@@ -65,7 +77,7 @@ class PythonPrinter:
     def statement(self, s: Statement) -> str:
         if isinstance(s, Let):
             return f"{s.var.name} = {self.expression(s)}"
-        if isinstance(s, Declare):
+        if isinstance(s, (Declare, Assign)):
             return f"{s.var.name} = {self.value(s.value)}"
         if isinstance(s, Accumulate):
             return f"{s.var.name} = {self.combine(s.monoid, s.var.name, self.value(s.value), s.var.dtype, s.free)}"

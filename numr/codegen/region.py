@@ -10,11 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from numr.dtypes import DType, int64
+from numr.dtypes import DType
 from numr.ir.dims import Dim, Extent
 from numr.ir.scalar import ScalarOp
 
 Monoid = Literal["add", "mul", "max", "min", "and", "or"]
+
+# Positions and lengths: int64 or int32 in a kernel, as its device has it. No user's number has this
+# dtype: it is cast to it where it indexes, and from it where a position is a value.
+INDEX = DType("int64", "i", "index")
 
 
 class Axis:
@@ -35,8 +39,8 @@ class Expr:
 
     kind    data                      args                      dtype
     const   Python value              ()                        any
-    axis    Axis                      ()                        int64
-    size    Dim                       ()                        int64: the value of the Dim
+    axis    Axis                      ()                        INDEX
+    size    Dim                       ()                        INDEX: the value of the Dim
     load    operand number            one index Expr per dim    the operand's
     guarded operand number            the same, and a condition  the operand's; 0 where it fails, unread
     op      ScalarOp                  operands                  per the scalar table
@@ -99,12 +103,12 @@ class ExprBuilder:
         return self._make("const", value, (), dtype)
 
     def axis(self, axis: Axis) -> Expr:
-        return self._make("axis", axis, (), int64)
+        return self._make("axis", axis, (), INDEX)
 
     def size(self, dim: Extent) -> Expr:
         if isinstance(dim, Dim):
-            return self._make("size", dim, (), int64)
-        return self.const(dim, int64)
+            return self._make("size", dim, (), INDEX)
+        return self.const(dim, INDEX)
 
     def load(
         self, operand: int, index: tuple[Expr, ...], dtype: DType, guard: Expr | None = None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from numr.dtypes import DType, int64
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -14,9 +16,15 @@ class Schedule:
         reduces: whether the region has reductions (literal axes are then unrolled).
         pack: whether operands read again and again in short runs are put in columns first.
         block: elements of the blocked axis one grid point handles (columns, blocks).
+        lanes: how many run one point of the grid together.
+        flat: whether every element of a result is a point of the grid, or only its first axis is.
+        index: the dtype of positions and lengths.
     """
 
     kind: str
     reduces: bool = False
     block: int = 1
     pack: bool = False
+    lanes: int = 1
+    flat: bool = False
+    index: DType = int64

@@ -6,15 +6,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from numr.codegen.kernel import Accumulate, Buffer, Declare, Kernel, Literal, Store, Value, Var
+from numr.codegen.kernel import Accumulate, Buffer, Declare, Kernel, Literal, Store, Value
 from numr.codegen.lower import Blocks, Emitter, Lowered, Stage, Temporary, identity
 from numr.codegen.prepare import collapse, factors, reachable
-from numr.codegen.region import Axis, Expr, ExprBuilder, Output, Region
+from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Output, Region
 from numr.codegen.schedule import Schedule
-from numr.dtypes import int64
-
-LO, HI = Var("lo", int64), Var("hi", int64)
-ZERO = Literal(0, int64)
 
 # A value of at least this cost, needed by several loops over a row, is kept rather than recomputed.
 KEEP_COST = 10
@@ -32,9 +28,8 @@ def _finish(
     count = len(region.operands)
     buffers = [Buffer(f"a{k}", o.dtype, False) for k, o in enumerate(region.operands)]
     buffers += [Buffer(f"a{count + k}", dtype, True) for k, (_, _, dtype) in enumerate(outputs)]
-    kernel = Kernel(
-        tuple(buffers), tuple(v.name for v in emitter.sizes.values()), emitter.scopes[0].body
-    )
+    sizes = tuple(v.name for v in emitter.sizes.values())
+    kernel = Kernel(tuple(buffers), sizes, emitter.scopes[0].body, emitter.lanes)
     places = [("in", k) for k in range(count)] + [(kind, number) for kind, number, _ in outputs]
     weight = sum(_cost(e) for e in reachable([o.expr for o in region.outputs])) + 1
     return Stage(kernel, tuple(places), tuple(emitter.sizes), grid, block, volume, weight)
@@ -57,12 +52,28 @@ def _volume(region: Region) -> tuple[Any, ...]:
 
 def points(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     """Every output element by itself; contiguous axes become one loop."""
+    if schedule.flat and len({o.axes for o in region.outputs}) > 1:
+        return _apart(builder, region, schedule)
     region, outer = _merged(builder, region)
-    emitter = Emitter(builder, region)
+    emitter = Emitter(builder, region, schedule)
     emitter.plan_reductions([o.expr for o in region.outputs])
-    _nest(emitter, region, outer)
-    grid = factors(outer[0].extent) if outer else (1,)
+    width = len(outer) if schedule.flat else min(len(outer), 1)
+    _nest(emitter, region, outer, width)
+    grid = tuple(f for a in outer[:width] for f in factors(a.extent)) or (1,)
     return Lowered([_finish(emitter, region, _outputs(region), grid, 1, _volume(region))])
+
+
+def _apart(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
+    """Results over different axes in a kernel each, where all axes are the grid."""
+    lowered = Lowered()
+    for axes in dict.fromkeys(o.axes for o in region.outputs):
+        outputs = [o for o in region.outputs if o.axes == axes]
+        slots = sorted({o.slot for o in outputs})
+        part = replace(region, outputs=tuple(replace(o, slot=slots.index(o.slot)) for o in outputs))
+        (stage,) = points(builder, part, schedule).stages
+        places = tuple((kind, slots[n] if kind == "out" else n) for kind, n in stage.buffers)
+        lowered.stages.append(replace(stage, buffers=places))
+    return lowered
 
 
 def _merged(builder: ExprBuilder, region: Region) -> tuple[Region, tuple[Axis, ...]]:
@@ -84,18 +95,20 @@ def _buffer(region: Region, output: Output) -> str:
     return f"a{len(region.operands) + output.slot}"
 
 
-def _nest(emitter: Emitter, region: Region, axes: Sequence[Axis]) -> None:
-    """Loops over axes, the first being the grid, with every output stored as far out as it can be."""
+def _nest(emitter: Emitter, region: Region, axes: Sequence[Axis], width: int) -> None:
+    """Loops over axes, the first few being the grid, with every output stored as far out as it can be."""
     pending = list(region.outputs)
-    for depth in range(len(axes) + 1):
+    for depth in (0, *range(width, len(axes) + 1)) if width else (0,):
+        if depth == width and width:
+            emitter.open_grid(axes[:width])
+        elif depth:
+            emitter.open_nest(axes[depth - 1 : depth])
         for o in [p for p in pending if set(p.axes) <= set(axes[:depth])]:
             emitter.store(o, _buffer(region, o))
             pending.remove(o)
-        if depth < len(axes):
-            lo, hi = (LO, HI) if depth == 0 else (ZERO, emitter.size(axes[depth].extent))
-            emitter.open(axes[depth], lo, hi)
-    for axis in reversed(axes):
-        emitter.close(axis)
+    emitter.close_nest(axes[width:])
+    if width:
+        emitter.close_grid(axes[:width])
 
 
 def rows(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
@@ -104,31 +117,41 @@ def rows(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     by_axis: dict[Axis, list[Output]] = {}
     for o in region.outputs:
         by_axis.setdefault(o.axes[0], []).append(o)
-    for axis, outputs in by_axis.items():
+    for outputs in by_axis.values():
         part = replace(region, outputs=tuple(outputs))
-        emitter = Emitter(builder, part)
+        emitter = Emitter(builder, part, schedule)
         exprs = [o.expr for o in outputs]
         emitter.plan_reductions(exprs)
-        _keep_rows(emitter, part, axis)
-        emitter.open(axis, LO, HI)
-        row = frozenset((axis,))
+        _keep_rows(emitter, part)
+        grid = _row_axes(part) if schedule.flat else outputs[0].axes[:1]
+        emitter.open_grid(grid)
+        row = frozenset(grid)
         for e in reachable(exprs):
             # In order of creation, so that nothing a loop needs is still missing when it opens.
             if e.kind == "reduce" and e.free <= row:
                 emitter.value(e)
-        for inner in dict.fromkeys(o.axes[1:] for o in outputs):
-            for a in inner:
-                emitter.open(a, ZERO, emitter.size(a.extent))
+        for inner in dict.fromkeys(o.axes[len(grid) :] for o in outputs):
+            emitter.open_nest(inner)
             for o in outputs:
-                if o.axes[1:] == inner:
+                if o.axes[len(grid) :] == inner:
                     emitter.store(o, _buffer(part, o))
-            for a in reversed(inner):
-                emitter.close(a)
-        emitter.close(axis)
-        lowered.stages.append(
-            _finish(emitter, part, _renumbered(part), factors(axis.extent), 1, _volume(part))
-        )
+            emitter.close_nest(inner)
+        emitter.close_grid(grid)
+        points = tuple(f for a in grid for f in factors(a.extent))
+        lowered.stages.append(_finish(emitter, part, _renumbered(part), points, 1, _volume(part)))
     return lowered
+
+
+def _row_axes(region: Region) -> tuple[Axis, ...]:
+    """The leading axes that all results have and all reductions of the region's keep."""
+    kept = [o.axes for o in region.outputs]
+    reductions = [e for e in reachable([o.expr for o in region.outputs]) if e.kind == "reduce"]
+    count = 1
+    while all(len(axes) > count and axes[count] is kept[0][count] for axes in kept) and all(
+        kept[0][count] in r.free for r in reductions
+    ):
+        count += 1
+    return kept[0][:count]
 
 
 def _renumbered(region: Region) -> list[tuple[str, int, Any]]:
@@ -142,7 +165,7 @@ def _slots(region: Region) -> list[tuple[int, Any]]:
     return [(o.slot, o.dtype) for o in region.outputs]
 
 
-def _keep_rows(emitter: Emitter, region: Region, row: Axis) -> None:
+def _keep_rows(emitter: Emitter, region: Region) -> None:
     """Let expensive values of a row that several loops need be written once, into a result's own row."""
     loops: list[set[Expr]] = []
     members: dict[int, int] = {}
@@ -190,18 +213,18 @@ def _own(roots: Sequence[Expr]) -> set[Expr]:
 def _open_block(emitter: Emitter, axis: Axis, block: int) -> tuple[Axis, Value, Value]:
     """Open the grid over blocks of an axis; its axis, and the bounds of the block at hand."""
     part = Axis("block", 1)
-    emitter.open(part, LO, HI)
-    width = Literal(block, int64)
-    lo = emitter.let("mul", (emitter.variables[part][-1], width), int64)
-    end = emitter.let("add", (lo, width), int64)
-    return part, lo, emitter.let("minimum", (end, emitter.size(axis.extent)), int64)
+    emitter.open_grid((part,))
+    width = Literal(block, emitter.index)
+    lo = emitter.let("mul", (emitter.variables[part][-1], width), INDEX)
+    end = emitter.let("add", (lo, width), INDEX)
+    return part, lo, emitter.let("minimum", (end, emitter.size(axis.extent)), INDEX)
 
 
 def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     """Reductions along the axis that memory does not run along: accumulate whole runs, never stride."""
     axes = region.outputs[0].axes
     last, outer = axes[-1], axes[:-1]
-    emitter = Emitter(builder, region)
+    emitter = Emitter(builder, region, schedule)
     reductions = [e for e in reachable([o.expr for o in region.outputs]) if e.kind == "reduce"]
     outputs = _outputs(region)
     lowered = Lowered()
@@ -223,8 +246,11 @@ def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
     if outer:
         grid, block = factors(outer[0].extent), 1
         for k, a in enumerate(outer):
-            emitter.open(a, LO if k == 0 else ZERO, HI if k == 0 else emitter.size(a.extent))
-        lo, hi = ZERO, emitter.size(last.extent)
+            if k == 0:
+                emitter.open_grid((a,))
+            else:
+                emitter.open_nest((a,))
+        lo, hi = emitter.zero, emitter.size(last.extent)
     else:
         grid, block = factors(last.extent), schedule.block
         part, lo, hi = _open_block(emitter, last, block)
@@ -232,15 +258,13 @@ def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
     for r, (buffer, *place) in places.items():
         emitter.statement(Store(buffer, emitter.linear(*place), identity(r.data[0], r.dtype)))
     emitter.close(last)
-    for a in reductions[0].data[1]:
-        emitter.open(a, ZERO, emitter.size(a.extent))
+    emitter.open_nest(reductions[0].data[1])
     emitter.open(last, lo, hi)
     for r, (buffer, *place) in places.items():
         value = emitter.value(r.args[0])
         emitter.statement(Store(buffer, emitter.linear(*place), value, r.data[0]))
     emitter.close(last)
-    for a in reversed(reductions[0].data[1]):
-        emitter.close(a)
+    emitter.close_nest(reductions[0].data[1])
     if rest:
         emitter.cached.update(places)
         emitter.open(last, lo, hi)
@@ -256,7 +280,7 @@ def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
 
 def full(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     """Scalars from whole arrays, in one pass by one thread."""
-    emitter = Emitter(builder, region)
+    emitter = Emitter(builder, region, schedule)
     emitter.plan_reductions([o.expr for o in region.outputs])
     for o in region.outputs:
         emitter.store(o, _buffer(region, o))
@@ -268,7 +292,7 @@ def blocks(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
 
     The tree of a sum is the same whatever the number of threads.
     """
-    emitter = Emitter(builder, region)
+    emitter = Emitter(builder, region, schedule)
     exprs = [o.expr for o in region.outputs]
     emitter.plan_reductions(exprs)
     outer = [e for e in reachable(exprs) if e.kind == "reduce" and not e.free]
@@ -283,28 +307,33 @@ def blocks(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     accumulators = [emitter.fresh(r.dtype) for r in outer]
     for r, var in zip(outer, accumulators, strict=True):
         emitter.statement(Declare(var, identity(r.data[0], r.dtype)))
-    for a in axes:
-        emitter.open(a, lo if a is first else ZERO, hi if a is first else emitter.size(a.extent))
+    apart = emitter.alike
+    emitter.open(first, lo, hi, dealt=len(axes) == 1)
+    emitter.open_nest(axes[1:])
     emitter.accumulate(outer, accumulators)
-    for a in reversed(axes):
-        emitter.close(a)
+    emitter.close_nest(axes)
+    if apart:
+        emitter.combine(outer, accumulators)
     for name, var in zip(names, accumulators, strict=True):
-        emitter.statement(Store(name, here, var))
-    emitter.close(part)
+        emitter.write(Store(name, here, var))
+    emitter.close_grid((part,))
     temps = [("temp", k, t.dtype) for k, t in enumerate(temporaries)]
     stage = _finish(emitter, region, temps, factors(first.extent), schedule.block, _volume(region))
 
-    second = Emitter(builder, region)
+    second = Emitter(builder, region, schedule)
     combined = [second.fresh(r.dtype) for r in outer]
     base = len(region.operands) + len(_outputs(region))
     for r, var in zip(outer, combined, strict=True):
         second.statement(Declare(var, identity(r.data[0], r.dtype)))
     line = Axis("partials", (count,))  # type: ignore[arg-type]
-    second.open(line, ZERO, second.size((count,)))
+    apart = second.alike
+    second.open_nest((line,))
     for k, (r, var) in enumerate(zip(outer, combined, strict=True)):
         value = second.let("load", (second.variables[line][-1],), r.dtype, f"a{base + k}")
         second.statement(Accumulate(var, r.data[0], value, r.dtype.kind == "f"))
-    second.close(line)
+    second.close_nest((line,))
+    if apart:
+        second.combine(outer, combined)
     second.scopes[0].known.update(zip(outer, combined, strict=True))
     for o in region.outputs:
         second.store(o, _buffer(region, o))
@@ -314,16 +343,14 @@ def blocks(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
 
 def scatter(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     """Updates one after another, in row-major order: deterministic, whatever indices repeat."""
-    emitter = Emitter(builder, region)
+    emitter = Emitter(builder, region, schedule)
     emitter.plan_reductions([o.expr for o in region.outputs])
     # Several outputs are the parts of one complex update.
     axes = region.outputs[0].axes
-    for a in axes:
-        emitter.open(a, ZERO, emitter.size(a.extent))
+    emitter.open_nest(axes)
     for o in region.outputs:
         emitter.store(replace(o, mode="set") if o.mode == "replace" else o, _buffer(region, o))
-    for a in reversed(axes):
-        emitter.close(a)
+    emitter.close_nest(axes)
     return Lowered([_finish(emitter, region, _outputs(region), (1,), 1, _volume(region))])
 
 

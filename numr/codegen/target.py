@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from numr import messages
 from numr.codegen.kernel import Kernel
-from numr.dtypes import ALL, DType
+from numr.dtypes import ALL, DType, int64
 from numr.ir.node import Node
 
 
@@ -21,11 +21,16 @@ class Capabilities:
         dtypes: element types its kernels take.
         max_buffers: most buffers one kernel may be given.
         gaps: primitives it cannot run, with the reason.
+        lanes: how many run one point of a kernel's grid at once, at most; 1 where a point is one
+            thread's and threads are few.
+        index: the dtype of positions and lengths in kernels.
     """
 
     dtypes: frozenset[DType] = frozenset(ALL)
     max_buffers: int = 64
-    gaps: Mapping[str, str] = None  # type: ignore[assignment]
+    gaps: Mapping[str, str] = field(default_factory=dict)
+    lanes: int = 1
+    index: DType = int64
 
 
 class Backend(Protocol):

@@ -99,7 +99,7 @@ class _Iota(_Source):
         )
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
-        return index[node.params["axis"]]
+        return ctx.builder.cast(index[node.params["axis"]], int64)
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         for shape, axis in (((5,), 0), ((2, 3), 1), ((2, 3), 0), ((0,), 0)):
@@ -116,7 +116,7 @@ class _SizeOf(_Source):
         return np.asarray(int(length), np.int64)
 
     def element(self, ctx: Any, node: Node, index: Any) -> Any:
-        return ctx.builder.size(ctx.extent(node.params["length"]))
+        return ctx.builder.cast(ctx.builder.size(ctx.extent(node.params["length"])), int64)
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(length=12)
