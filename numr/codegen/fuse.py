@@ -25,6 +25,8 @@ EXPENSIVE = 12
 # Longest chain of operations in one kernel: bounds compile time, and recursion while expanding.
 MAX_DEPTH = 60
 MAX_WEIGHT = 3000
+# Results and operands of a kernel: more arrays at a time than this are no longer streamed well.
+MAX_ARRAYS = 40
 # The largest length that is written into kernels as a literal (in graphs with reductions).
 UNROLL = 4
 
@@ -69,8 +71,9 @@ def is_element(node: Node) -> bool:
 
 
 class _Fuser:
-    def __init__(self, graph: Canonical, hints: Sequence[int]) -> None:
+    def __init__(self, graph: Canonical, hints: Sequence[int], most: int) -> None:
         self.graph = graph
+        self.most = most  # arrays of one kernel
         self.order = graph.order
         self.inputs = set(graph.inputs)
         self.hints = hints
@@ -142,7 +145,9 @@ class _Fuser:
         return node.prim.name == "broadcast" and node.inputs[0].prim is CONST
 
     def _bound_depth(self) -> None:
+        """Store what would make an expression longer than a kernel may be, or read more arrays."""
         depth: dict[Node, int] = {}
+        reads: dict[Node, frozenset[Node]] = {}
         for node in self.order:
             if node in self.inputs or not is_element(node):
                 continue
@@ -154,6 +159,22 @@ class _Fuser:
                 self.store(node, "the expression is as long as a kernel may be")
                 below = weight = 0
             depth[node], self.weights[node] = below, weight
+            self._bound_arrays(node, reads)
+
+    def _bound_arrays(self, node: Node, reads: dict[Node, frozenset[Node]]) -> None:
+        """Store operands of a node, those that read most first, until one kernel can read all it needs."""
+
+        def below(x: Node) -> frozenset[Node]:
+            known = self._inlined(x) and is_element(x)
+            return reads.get(x, frozenset()) if known else frozenset((x,))
+
+        def needed() -> frozenset[Node]:
+            return frozenset().union(*map(below, node.inputs))
+
+        widest = sorted(dict.fromkeys(node.inputs), key=lambda x: (-len(below(x)), x.number))
+        while len(needed()) >= self.most and widest and len(below(widest[0])) > 1:
+            self.store(widest.pop(0), f"a kernel takes at most {self.most} arrays")
+        reads[node] = needed()
 
     def expensive(self, node: Node) -> bool:
         return bool(node.shape) and self.weights.get(node, 0) >= EXPENSIVE
@@ -226,7 +247,7 @@ class _Fuser:
         def stored(node: Node) -> bool:
             return node in self.reasons and node not in self.inputs
 
-        grouping = Grouping(stored, self.base, self.extent)
+        grouping = Grouping(stored, self.base, self.extent, self.most)
         for node in filter(stored, self.order):
             if is_element(node) and node not in self.alone:
                 grouping.add(node)
@@ -338,6 +359,12 @@ def ordered(steps: Sequence[Step]) -> list[Step]:
     return result
 
 
-def fuse(graph: Canonical, hints: Sequence[int]) -> Fused:
-    """Partition a graph. `hints[d]` is a representative size of symbol d (exact up to UNROLL)."""
-    return _Fuser(graph, hints).run()
+def fuse(graph: Canonical, hints: Sequence[int], max_buffers: int = MAX_ARRAYS) -> Fused:
+    """Partition a graph.
+
+    Args:
+        graph: the rewritten graph.
+        hints: `hints[d]` is a representative size of symbol d (exact up to UNROLL).
+        max_buffers: most buffers the device gives to one kernel.
+    """
+    return _Fuser(graph, hints, min(MAX_ARRAYS, max_buffers)).run()

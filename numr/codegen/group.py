@@ -16,8 +16,6 @@ from numr.ir.node import Node
 # How many of the latest units of its kind a result may join, and how many results one kernel has.
 WINDOW = 16
 MAX_RESULTS = 16
-# Results and operands together: more arrays at a time than this are no longer streamed well.
-MAX_ARRAYS = 40
 
 
 # Where a node is read: for each axis longer than 1, which axis of its extent the index there is (the
@@ -72,8 +70,10 @@ class Grouping:
         stored: Callable[[Node], bool],
         base: Callable[[Node], Node],
         extent: Callable[[int], Extent],
+        most: int,
     ) -> None:
         self.stored = stored
+        self.most = most  # arrays of one kernel
         self.base = base
         self.extent = extent
         self.units: dict[Node, Unit] = {}
@@ -123,7 +123,7 @@ class Grouping:
     def _has_room(self, unit: Unit, reads: dict[Node, bool]) -> bool:
         more = sum(node not in unit.operands for node in reads)
         arrays = len(unit.members) + 1 + len(unit.operands) + more
-        return len(unit.members) < MAX_RESULTS and arrays <= MAX_ARRAYS
+        return len(unit.members) < MAX_RESULTS and arrays <= self.most
 
     def _may_join(self, unit: Unit, reads: dict[Node, bool], apart: bool) -> bool:
         for node, aligned in reads.items():

@@ -212,6 +212,17 @@ def _render(body: list[Statement], depth: int) -> Iterator[str]:
             yield from _render(statement.body, depth + 1)
 
 
+def used(body: list[Statement]) -> set[str]:
+    """The names of the buffers that statements load from or store to."""
+    found: set[str] = set()
+    for s in body:
+        if isinstance(s, (For, If)):
+            found |= used(s.body)
+        elif isinstance(s, (Let, Store)):
+            found.add(s.buffer)
+    return found
+
+
 def stores(body: list[Statement]) -> Iterator[str]:
     """The names of the buffers that statements store to."""
     for statement in body:

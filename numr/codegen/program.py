@@ -208,7 +208,7 @@ def build_program(
     # The same size table: rewriting makes no new lengths, so symbols keep their numbers.
     rewritten = Canonical(graph.inputs, outputs, graph.table)
     show("rewrite", lambda: rewritten.text)
-    fused = fuse(rewritten, hints)
+    fused = fuse(rewritten, hints, backend.capabilities.max_buffers)
     show("fuse", lambda: fused_text(fused))
     checked = functools.partial(check, fast_math=fast_math) if config.get().check else None
     program = _Assembler(rewritten, fused, hints, backend, checked).run()

@@ -6,7 +6,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
-from numr.codegen.kernel import Accumulate, Buffer, Declare, Kernel, Literal, Store, Value
+from numr.codegen.kernel import (
+    Accumulate,
+    Buffer,
+    Declare,
+    Kernel,
+    Literal,
+    Store,
+    Value,
+    used,
+)
 from numr.codegen.lower import Blocks, Emitter, Lowered, Stage, Temporary, identity
 from numr.codegen.prepare import collapse, factors, reachable
 from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Output, Region
@@ -28,9 +37,12 @@ def _finish(
     count = len(region.operands)
     buffers = [Buffer(f"a{k}", o.dtype, False) for k, o in enumerate(region.operands)]
     buffers += [Buffer(f"a{count + k}", dtype, True) for k, (_, _, dtype) in enumerate(outputs)]
-    sizes = tuple(v.name for v in emitter.sizes.values())
-    kernel = Kernel(tuple(buffers), sizes, emitter.scopes[0].body, emitter.lanes)
     places = [("in", k) for k in range(count)] + [(kind, number) for kind, number, _ in outputs]
+    body = emitter.scopes[0].body
+    needed = used(body)
+    places = [p for p, b in zip(places, buffers, strict=True) if b.name in needed]
+    sizes = tuple(v.name for v in emitter.sizes.values())
+    kernel = Kernel(tuple(b for b in buffers if b.name in needed), sizes, body, emitter.lanes)
     weight = sum(_cost(e) for e in reachable([o.expr for o in region.outputs])) + 1
     return Stage(kernel, tuple(places), tuple(emitter.sizes), grid, block, volume, weight)
 

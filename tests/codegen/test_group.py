@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import numr as nr
-from numr.codegen.group import MAX_ARRAYS, MAX_RESULTS
+from numr.codegen.fuse import MAX_ARRAYS
+from numr.codegen.group import MAX_RESULTS
 
 
 def chain(xp: Any, x: Any, length: int) -> Any:
