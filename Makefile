@@ -13,14 +13,14 @@ PIP = pip --disable-pip-version-check
 bin = .venv/bin
 peers = .venv-bench/bin
 
-.PHONY: help demo test lint bench clean
+.PHONY: help demo test driver lint bench clean
 help:
 	@sed -n 's/^# //p' Makefile
 
 demo: .venv/.demo
 	$(bin)/python examples/logistic_newton.py
 
-test: .venv/.test
+test: .venv/.test driver
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy numr
@@ -65,6 +65,15 @@ endef
 .venv-bench/.peers: benchmarks/requirements.txt | .venv-bench/bin/python
 	$(peers)/python -m $(PIP) install -q -r benchmarks/requirements.txt
 	@touch $@
+
+# The tests run kernels through WebGPU, for which Mesa has a driver that needs no graphics hardware.
+driver: .venv/.test
+	@$(bin)/python -c 'import wgpu; wgpu.gpu.request_adapter_sync()' >/dev/null 2>&1 \
+		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+			&& echo "installing Mesa's Vulkan driver" && apt-get update -qq \
+			&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mesa-vulkan-drivers libvulkan1 >/dev/null; } \
+		|| { echo "no WebGPU adapter: install a graphics driver with Vulkan, Metal or Direct3D 12; on"; \
+			echo "Debian or Ubuntu: sudo apt-get install mesa-vulkan-drivers libvulkan1"; exit 1; }
 
 clean:
 	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist \

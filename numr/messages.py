@@ -422,6 +422,58 @@ def no_device(device: str, reason: str, available: Sequence[str]) -> DeviceError
     return DeviceError(f'device "{device}" cannot be used: {reason}\n  devices found: {found}')
 
 
+def device_lacks_dtype(
+    device: str,
+    dtype: Any,
+    op: str,
+    shape: Shape,
+    narrower: str | None,
+    location: Location | None = None,
+) -> DTypeError:
+    """A graph with a dtype its device does not have.
+
+    Examples:
+        >>> from numr import messages
+        >>> error = messages.device_lacks_dtype("webgpu", "float64", "add", (3,), "float32")
+        >>> print(error.args[0])
+        device "webgpu" has no float64, which the result of add of shape (3,) is made of
+          make it float32 before: x.astype("float32"), dtype="float32" where an array is created
+          or let Python's numbers be float32 from the start: numr.config.update(default_float="float32")
+    """
+    kind = {"leaf": "an array", "param": "an argument"}.get(op, f"the result of {op}")
+    head = (
+        f'device "{device}" has no {dtype}, which {kind} of shape {shape_text(shape)} is made of'
+    )
+    lines = []
+    if narrower is not None:
+        lines.append(
+            f'make it {narrower} before: x.astype("{narrower}"), dtype="{narrower}" where an array '
+            "is created"
+        )
+    if narrower in ("float32", "complex64"):
+        lines.append(
+            "or let Python's numbers be float32 from the start: "
+            'numr.config.update(default_float="float32")'
+        )
+    return DTypeError(_compose(head, *lines), location=location)
+
+
+def device_gap(
+    device: str, op: str, reason: str, location: Location | None = None
+) -> DeviceError:
+    """An operation that a device cannot run.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.device_gap("webgpu", "eig", "it has no kernels yet").args[0])
+        device "webgpu" cannot run eig: it has no kernels yet
+          run this part on another device: x.to_device("cpu")
+    """
+    head = f'device "{device}" cannot run {op}: {reason}'
+    fix = 'run this part on another device: x.to_device("cpu")'
+    return DeviceError(_compose(head, fix), location=location)
+
+
 def out_of_memory(
     shape: Shape, dtype: Any, itemsize: int, location: Location | None = None
 ) -> OutOfMemoryError:

@@ -20,6 +20,7 @@ from numr.codegen.heuristics import choose
 from numr.codegen.lower import lower, product
 from numr.codegen.recent import Recent
 from numr.codegen.stages import announcement, fused_text, show
+from numr.codegen.support import require
 from numr.codegen.varying import lifted
 from numr.dtypes import DType
 from numr.ir.dims import Extent
@@ -207,6 +208,7 @@ def build_program(
     outputs = rewrite(graph.inputs, graph.outputs, fast_math)
     # The same size table: rewriting makes no new lengths, so symbols keep their numbers.
     rewritten = Canonical(graph.inputs, outputs, graph.table)
+    require(rewritten.order, backend.name, backend.capabilities)
     show("rewrite", lambda: rewritten.text)
     fused = fuse(rewritten, hints, backend.capabilities.max_buffers)
     show("fuse", lambda: fused_text(fused))

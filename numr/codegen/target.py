@@ -24,6 +24,8 @@ class Capabilities:
         lanes: how many run one point of a kernel's grid at once, at most; 1 where a point is one
             thread's and threads are few.
         index: the dtype of positions and lengths in kernels.
+        native: scalar functions its kernels have to full precision, in any dtype; None if all.
+        fast: functions it has in float32 with few digits, which fast math may use.
     """
 
     dtypes: frozenset[DType] = frozenset(ALL)
@@ -31,6 +33,8 @@ class Capabilities:
     gaps: Mapping[str, str] = field(default_factory=dict)
     lanes: int = 1
     index: DType = int64
+    native: frozenset[str] | None = None
+    fast: frozenset[str] = frozenset()
 
 
 class Backend(Protocol):

@@ -1,0 +1,44 @@
+"""Whether a device can run a graph: asked before anything of it is compiled or run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from numr import messages
+from numr.codegen.target import Capabilities
+from numr.dtypes import DType
+from numr.ir.node import Node
+from numr.primitives.source import CONST, SIZE_OF
+
+# What to use in place of a dtype that a device lacks.
+_NARROWER = {
+    "float64": "float32", "complex128": "complex64", "int64": "int32", "uint64": "uint32",
+}  # fmt: skip
+
+
+def require(order: Iterable[Node], device: str, capabilities: Capabilities) -> None:
+    """Check that a device has every dtype and operation of a graph.
+
+    Args:
+        order: the graph's nodes, operands first.
+        device: the device's name.
+        capabilities: what it can do.
+
+    Raises:
+        DTypeError: naming the first node of a dtype that the device lacks.
+        DeviceError: naming the first operation that it cannot run, and why.
+    """
+    for node in order:
+        # Numbers and lengths become part of kernels, in what dtype they are used.
+        if node.dtype not in capabilities.dtypes and node.prim not in (CONST, SIZE_OF):
+            raise _lacks(node, device, node.dtype)
+        reason = capabilities.gaps.get(node.prim.name)
+        if reason is not None:
+            raise messages.device_gap(device, node.prim.name, reason, node.location)
+
+
+def _lacks(node: Node, device: str, dtype: DType) -> Exception:
+    narrower = _NARROWER.get(dtype.name)
+    return messages.device_lacks_dtype(
+        device, dtype, node.prim.name, node.shape, narrower, node.location
+    )
