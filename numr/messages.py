@@ -441,9 +441,7 @@ def device_lacks_dtype(
           or let Python's numbers be float32 from the start: numr.config.update(default_float="float32")
     """
     kind = {"leaf": "an array", "param": "an argument"}.get(op, f"the result of {op}")
-    head = (
-        f'device "{device}" has no {dtype}, which {kind} of shape {shape_text(shape)} is made of'
-    )
+    head = f'device "{device}" has no {dtype}, which {kind} of shape {shape_text(shape)} is made of'
     lines = []
     if narrower is not None:
         lines.append(
@@ -458,9 +456,7 @@ def device_lacks_dtype(
     return DTypeError(_compose(head, *lines), location=location)
 
 
-def device_gap(
-    device: str, op: str, reason: str, location: Location | None = None
-) -> DeviceError:
+def device_gap(device: str, op: str, reason: str, location: Location | None = None) -> DeviceError:
     """An operation that a device cannot run.
 
     Examples:

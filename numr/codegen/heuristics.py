@@ -22,6 +22,8 @@ BLOCK_OF_COLUMNS = 256
 MANY_ROWS = 129
 # Sums of fewer terms are one lane's.
 LANES_WORTH = 32
+# Among how many points of a grid the elements that a scatter updates are divided.
+OWNERS = 256
 
 
 def _looped(axis: Axis) -> bool:
@@ -42,7 +44,8 @@ def _for_lanes(schedule: Schedule, region: Region, hints: Mapping[Dim, int], mos
         # One point for each result: neighbours then read neighbours, along whatever axis they reduce.
         return replace(schedule, kind="points", flat=True, block=1)
     if schedule.kind == "scatter":
-        return schedule
+        updates = _length(region.outputs[0].axes, hints)
+        return replace(schedule, block=OWNERS if updates >= LANES_WORTH else 1)
     reductions = [e for e in reachable(roots_of(region)) if e.kind == "reduce"]
     longest = max(_length(r.data[1], hints) for r in reductions)
     lanes = 1 if longest < LANES_WORTH else min(most, 64 if longest <= 128 else 256)

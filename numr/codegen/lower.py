@@ -354,9 +354,14 @@ class Emitter:
 
     # -- results ---------------------------------------------------------------------------------
 
-    def store(self, output: Output, buffer: str, value: Value | None = None) -> None:
-        value = self.value(output.expr) if value is None else value
-        self.write(Store(buffer, self.linear(output.index, output.shape), value, output.mode))
+    def store(self, output: Output, buffer: str, condition: Value | None = None) -> None:
+        """Store a result, under a condition if there is one."""
+        value = self.value(output.expr)
+        store = Store(buffer, self.linear(output.index, output.shape), value, output.mode)
+        if condition is None:
+            self.write(store)
+        else:
+            self.statement(If(condition, [store]))
 
     def write(self, store: Store) -> None:
         """A store; of lanes that would all do it, the first one does."""

@@ -20,6 +20,7 @@ from numr.codegen.lower import Blocks, Emitter, Lowered, Stage, Temporary, ident
 from numr.codegen.prepare import collapse, factors, reachable
 from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Output, Region
 from numr.codegen.schedule import Schedule
+from numr.dtypes import bool_
 
 # A value of at least this cost, needed by several loops over a row, is kept rather than recomputed.
 KEEP_COST = 10
@@ -354,16 +355,31 @@ def blocks(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
 
 
 def scatter(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
-    """Updates one after another, in row-major order: deterministic, whatever indices repeat."""
+    """Updates one after another, in row-major order: deterministic, whatever indices repeat.
+
+    Several points of a grid each do all that fall on every so many-th element.
+    """
     emitter = Emitter(builder, region, schedule)
     emitter.plan_reductions([o.expr for o in region.outputs])
+    owner = Axis("owner", schedule.block)
+    if schedule.block > 1:
+        emitter.open_grid((owner,))
     # Several outputs are the parts of one complex update.
     axes = region.outputs[0].axes
     emitter.open_nest(axes)
     for o in region.outputs:
-        emitter.store(replace(o, mode="set") if o.mode == "replace" else o, _buffer(region, o))
+        o = replace(o, mode="set") if o.mode == "replace" else o
+        mine = None
+        if schedule.block > 1:
+            count = Literal(schedule.block, emitter.index)
+            part = emitter.let("urem", (emitter.linear(o.index, o.shape), count), INDEX)
+            mine = emitter.let("eq", (part, emitter.variables[owner][-1]), bool_)
+        emitter.store(o, _buffer(region, o), condition=mine)
     emitter.close_nest(axes)
-    return Lowered([_finish(emitter, region, _outputs(region), (1,), 1, _volume(region))])
+    if schedule.block > 1:
+        emitter.close_grid((owner,))
+    grid = (schedule.block,)
+    return Lowered([_finish(emitter, region, _outputs(region), grid, 1, _volume(region))])
 
 
 Strategy = Callable[[ExprBuilder, Region, Schedule], Lowered]

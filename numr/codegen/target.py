@@ -51,8 +51,12 @@ class Backend(Protocol):
     """
 
     name: str
-    capabilities: Capabilities
     library: Mapping[str, Callable[..., Any]]
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the device can do."""
+        ...
 
     def build(self, kernels: Sequence[Kernel], fast_math: bool) -> list[Any]:
         """Each kernel in a form `launcher` takes: printed, looked up in the store, else compiled.
@@ -136,6 +140,7 @@ class Interpreter(Protocol):
 _MODULES: dict[str, str] = {
     "reference": "numr.codegen.backends.reference",
     "cpu": "numr.codegen.backends.cpu.backend",
+    "webgpu": "numr.codegen.backends.webgpu.backend",
 }
 _LOADED: dict[str, Any] = {}
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from numr.codegen.backends.webgpu import prelude
 from numr.codegen.kernel import (
@@ -67,19 +66,9 @@ def packed(dtype: DType) -> bool:
     return dtype.kind != "b" and dtype.bits < 32
 
 
-@dataclass(frozen=True, slots=True)
-class Printed:
-    """A kernel as WGSL, and what running it takes.
-
-    Attributes:
-        text: the module; its entry point is `main`.
-        per_group: how many points one workgroup runs.
-        windows: how many bindings each buffer has.
-    """
-
-    text: str
-    per_group: int
-    windows: tuple[int, ...]
+def bytes_of(dtype: DType) -> int:
+    """How many bytes an element of a buffer takes."""
+    return 4 if dtype.kind == "b" else dtype.itemsize
 
 
 class WgslPrinter:
@@ -90,7 +79,7 @@ class WgslPrinter:
         self.fast_math = fast_math
         self.windows = tuple(windows)
 
-    def print(self, kernel: Kernel) -> Printed:
+    def print(self, kernel: Kernel) -> str:
         """The whole module."""
         self.kernel = kernel
         self.memory = {b.name: b.dtype for b in kernel.buffers}
@@ -114,7 +103,7 @@ class WgslPrinter:
         start = [f"  let point = {point};", "  let lane = i32(local);"]
         if lanes == 1:
             start = [f"  let point = {point} * {size} + i32(local);"]
-        text = "\n".join(
+        return "\n".join(
             [
                 *head,
                 f"@compute @workgroup_size({size})",
@@ -127,8 +116,6 @@ class WgslPrinter:
                 "",
             ]
         )
-        windows = tuple(self.spread[b.name][0] for b in kernel.buffers)
-        return Printed(text, 1 if lanes > 1 else size, windows)
 
     # -- what is around the body -----------------------------------------------------------------
 
@@ -310,6 +297,9 @@ class WgslPrinter:
             return self.arithmetic(op, s, args, operand)
         if op in ("xor", "eq", "ne") and kind == "b":
             return f"({args[0]} {'==' if op == 'eq' else '!='} {args[1]})"
+        if op == "ne" and kind == "f":
+            # `!=` of NaN is false on some devices, whatever way round it is written.
+            return f"((select(0u, 1u, {args[0]} == {args[1]}) ^ P.none) == 0u)"
         if op in INFIX:
             return f"({args[0]} {INFIX[op]} {args[1]})"
         if op in ("shift_left", "shift_right"):

@@ -1,0 +1,1 @@
+"""WebGPU: kernels as WGSL, run through wgpu."""

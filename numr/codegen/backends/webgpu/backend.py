@@ -1,0 +1,146 @@
+"""The WebGPU backend: kernels printed as WGSL, buffers in the memory of a device."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from numr.codegen import kernels as kernel_store
+from numr.codegen.backends.webgpu import memory, print
+from numr.codegen.backends.webgpu.gpu import Pipeline, gpu
+from numr.codegen.backends.webgpu.movement import copy_kernel, fill_kernel
+from numr.codegen.kernel import Kernel
+from numr.codegen.target import Backend, Capabilities
+from numr.dtypes import ALL, DType, as_dtype, int32
+
+# Invocations of a workgroup: what every device has.
+LANES = 256
+_NATIVE = frozenset(("sqrt", "floor", "ceil", "trunc", "rint", "rsqrt"))
+
+
+@dataclass(frozen=True, slots=True)
+class _Built:
+    """A kernel as a pipeline."""
+
+    kernel: Kernel
+    fast_math: bool
+    pipeline: Pipeline
+
+    def widened(self, counts: tuple[int, ...]) -> Pipeline:
+        """The pipeline for buffers that take several bindings."""
+        device = gpu()
+        spread = [
+            (count, device.binding_limit // print.bytes_of(b.dtype))
+            for b, count in zip(self.kernel.buffers, counts, strict=True)
+        ]
+        printed = print.WgslPrinter(self.fast_math, spread).print(self.kernel)
+        bindings = zip(self.kernel.buffers, counts, strict=True)
+        written = tuple(w for b, count in bindings for w in (b.written,) * count)
+        return device.pipeline(printed, written)
+
+
+class WebGpu:
+    name = "webgpu"
+    library: Mapping[str, Callable[..., Any]] = {}
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        device = gpu()
+        wide = {"shader-f64", "shader-int64"} <= device.features
+        integers = "shader-int64" in device.features
+        dtypes = [
+            d
+            for d in ALL
+            if d.bits < 64
+            or d.name == "complex64"
+            or (integers and d.kind in "iu")
+            or (wide and d.kind in "fc")
+        ]
+        return Capabilities(
+            dtypes=frozenset(dtypes),
+            max_buffers=min(32, device.limits["max-storage-buffers-per-shader-stage"]),
+            lanes=LANES,
+            index=int32,
+            native=_NATIVE,
+            fast=print.FAST,
+        )
+
+    def build(self, kernels: Sequence[Kernel], fast_math: bool) -> list[Any]:
+        """Kernels as pipelines."""
+        device = gpu()
+
+        def compile_one(k: int) -> bytes:
+            return print.WgslPrinter(fast_math).print(kernels[k]).encode()
+
+        def load(k: int, artifact: bytes) -> _Built:
+            written = tuple(b.written for b in kernels[k].buffers)
+            pipeline = device.pipeline(artifact.decode(), written)
+            return _Built(kernels[k], fast_math, pipeline)
+
+        texts = [k.text() for k in kernels]
+        key = f"{device.fingerprint} fast_math={fast_math}"
+        return kernel_store.build_all(self.name, key, texts, compile_one, load)
+
+    def launcher(
+        self, built: _Built, n_buffers: int, sizes: Sequence[int], points: int, work: int
+    ) -> Callable[..., object]:
+        per_group = 1 if built.kernel.lanes > 1 else print.POINTS_PER_GROUP
+        # As the printer has it in struct Parameters: points, none, inf, nan, then the sizes.
+        parameters = struct.pack(f"<iIII{len(sizes)}i", points, 0, 0x7F800000, 0x7FC00000, *sizes)
+        groups = -(-points // per_group)
+        return gpu().launcher(built.pipeline, parameters, groups, built.widened)
+
+    def allocator(self, shape: tuple[int, ...], dtype: DType) -> Callable[[], Any]:
+        return lambda: memory.empty(shape, dtype.dtype)
+
+    def filled(self, shape: tuple[int, ...], dtype: DType, value: Any) -> Callable[[], Any]:
+        points = math.prod(shape)
+        if not points:
+            return self.allocator(shape, dtype)
+        (built,) = self.build([fill_kernel(dtype, value)], False)
+        run = self.launcher(built, 1, (), points, points)
+
+        def make() -> Any:
+            buffer = memory.empty(shape, dtype.dtype)
+            run(buffer)
+            return buffer
+
+        return make
+
+    def copy(self, buffer: Any) -> Any:
+        result = memory.empty(buffer.shape, buffer.dtype)
+        points = math.prod(buffer.shape)
+        if points:
+            kernel, sizes, points = copy_kernel(
+                as_dtype(buffer.dtype), buffer.shape, buffer.element_strides()
+            )
+            (built,) = self.build([kernel], False)
+            self.launcher(built, 2, sizes, points, points)(buffer, result)
+        return result
+
+    def broadcast(self, buffer: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+        return buffer.spread(shape, axes)
+
+    def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
+        return None
+
+    def upload(self, array: np.ndarray[Any, Any]) -> Any:
+        return memory.upload(array)
+
+    def download(self, buffer: Any) -> np.ndarray[Any, Any]:
+        return memory.download(buffer if buffer.is_contiguous else self.copy(buffer))
+
+    def source(self, kernel: Kernel) -> str:
+        return print.WgslPrinter().print(kernel)
+
+    def assembly(self, kernel: Kernel, fast_math: bool) -> str:
+        return "none: the device's driver compiles the WGSL, and does not show what it makes of it"
+
+
+BACKEND: Backend = WebGpu()

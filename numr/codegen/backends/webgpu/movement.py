@@ -1,0 +1,63 @@
+"""Kernels that only move data: fill an array with a number, make a view row-major."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from numr.codegen.kernel import Buffer, For, Kernel, Let, Literal, Statement, Store, Value, Var
+from numr.dtypes import DType, int32, real_part_dtype
+
+_GRID = Var("lo", int32), Var("hi", int32)
+
+
+def fill_kernel(dtype: DType, value: Any) -> Kernel:
+    """A kernel that stores one value at every point."""
+    at = Var("i1", int32)
+    part = real_part_dtype(dtype)
+    body: list[Statement] = [Store("a0", at, Literal(value, part))]
+    if dtype.kind == "c":
+        number = complex(value)
+        first, second = Var("v2", int32), Var("v3", int32)
+        body = [
+            Let(first, "mul", (at, Literal(2, int32))),
+            Store("a0", first, Literal(number.real, part)),
+            Let(second, "add", (first, Literal(1, int32))),
+            Store("a0", second, Literal(number.imag, part)),
+        ]
+    return Kernel((Buffer("a0", part, True),), (), [For(at, *_GRID, body)])
+
+
+def copy_kernel(
+    dtype: DType, shape: Sequence[int], strides: Sequence[int]
+) -> tuple[Kernel, tuple[int, ...], int]:
+    """A kernel that copies a strided view in row-major order, its sizes and its number of points."""
+    if dtype.kind == "c":
+        # Its parts are a last axis.
+        shape, strides = (*shape, 2), (*(2 * s for s in strides), 1)
+    part = real_part_dtype(dtype)
+    rank = len(shape)
+    sizes = [f"s{k}" for k in range(2 * rank)]
+    body: list[Statement] = []
+
+    def let(op: str, *args: Value) -> Var:
+        var = Var(f"v{len(body) + 2}", int32)
+        body.append(Let(var, op, args))
+        return var
+
+    at = Var("i1", int32)
+    rest, place = at, None
+    for k in reversed(range(rank)):
+        length = Var(sizes[k], int32)
+        digit = let("urem", rest, length) if k else rest
+        if k:
+            rest = let("udiv", rest, length)
+        term = let("mul", digit, Var(sizes[rank + k], int32))
+        place = term if place is None else let("add", place, term)
+    value = Var(f"v{len(body) + 2}", part)
+    body.append(Let(value, "load", (place or Literal(0, int32),), "a0"))
+    body.append(Store("a1", at, value))
+    buffers = (Buffer("a0", part, False), Buffer("a1", part, True))
+    kernel = Kernel(buffers, tuple(sizes), [For(at, *_GRID, body)])
+    return kernel, (*shape, *strides), math.prod(shape)
