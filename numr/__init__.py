@@ -15,6 +15,7 @@ from typing import Any
 from numr import errors, tree
 from numr.array import Array
 from numr.autodiff import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
+from numr.devices import get_default_device, set_default_device
 from numr.dtypes import (
     DType,
     bool_,
@@ -71,6 +72,7 @@ __all__ = [
     "errors",
     "float32",
     "float64",
+    "get_default_device",
     "grad",
     "hessian",
     "hvp",
@@ -87,6 +89,7 @@ __all__ = [
     "nan",
     "newaxis",
     "pi",
+    "set_default_device",
     "stop_gradient",
     "tree",
     "uint8",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numr import config, dtypes, messages
+from numr import config, devices, dtypes
 from numr.dtypes import DType, as_dtype
 from numr.ir.node import Node, scope
 from numr.operators import Operators
@@ -90,14 +90,39 @@ class Array(Operators):
 
     @property
     def device(self) -> str:
-        """The device the values live on."""
-        return "cpu"
+        """The device the values are on, or will be."""
+        if self._value is not None:
+            return devices.device_of(self._value)
+        return self.node.device or devices.memory_of(devices.get_default_device())
 
     def to_device(self, device: str, /, *, stream: Any = None) -> Array:
-        """The same array on another device."""
-        if device != self.device:
-            raise messages.no_device(device, "there is no such device here", [self.device])
-        return self
+        """The same array on another device: a copy, or the array itself if it is there already.
+
+        Args:
+            device: a name such as "cpu" or "webgpu".
+            stream: accepted for the standard's sake.
+
+        Raises:
+            DeviceError: for a device that is not there.
+            TracedValueError: for an array that depends on an argument of a function that is being
+                traced, and is to be on another device than that is.
+        """
+        devices.require(device)
+        where = devices.memory_of(device)
+        node = self._node
+        known = devices.device_of(self._value) if self._value is not None else self.node.device
+        if known == where:
+            return self
+        if node is not None and node.trace is not None and node.trace.blocker() is not None:
+            if known is None:
+                return self  # it will be where the function runs
+            self._read(f"to_device({device!r})")
+        if known is None:
+            from numr.lazy import realize_on
+
+            realize_on(self.node, where)
+            return from_value(self.node.value)
+        return from_value(devices.to_device(self._read("to_device()"), where))
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -121,17 +146,25 @@ class Array(Operators):
             self._value = value
         return value
 
+    def _host(self, operation: str) -> Any:
+        """The values as a NumPy array: the buffer itself, or a copy of one that is on another device."""
+        return devices.to_host(self._read(operation))
+
     def numpy(self) -> np.ndarray[Any, Any]:
-        """The values as a read-only NumPy array (no copy)."""
-        view: np.ndarray[Any, Any] = self._read("numpy()").view()
+        """The values as a read-only NumPy array (of an array on the CPU no copy)."""
+        view: np.ndarray[Any, Any] = self._host("numpy()").view()
         view.flags.writeable = False
         return view
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        value = self._read("numpy.asarray()")
+        value = self._host("numpy.asarray()")
         if dtype is not None and np.dtype(dtype) != value.dtype:
             return np.asarray(value, dtype=dtype)
-        return np.array(value) if copy else self.numpy()
+        if copy:
+            return np.array(value)
+        view: np.ndarray[Any, Any] = value.view()
+        view.flags.writeable = False
+        return view
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
         """`np.exp(x)` and `numpy_array + x` are numr's functions of those names, and traced like them."""
@@ -181,14 +214,14 @@ class Array(Operators):
 
     def tolist(self) -> Any:
         """The values as nested Python lists."""
-        return self._read("tolist()").tolist()
+        return self._host("tolist()").tolist()
 
     def _scalar(self, operation: str) -> Any:
         if self.size != 1 and (self._node is None or self._node.trace is None):
             raise TypeError(
                 f"{operation} needs an array of one element, not shape {tuple(map(int, self.shape))}"
             )
-        return self._read(operation)
+        return self._host(operation)
 
     def __float__(self) -> float:
         return float(self._scalar("float()").item())
@@ -229,7 +262,7 @@ class Array(Operators):
             and node.trace.blocker()
         ):
             return f"numr.Array(shape={tuple(map(int, self.shape))}, dtype={self.dtype}, traced)"
-        body = np.array2string(self._read("repr()"), separator=", ", prefix="numr.Array(")
+        body = np.array2string(self._host("repr()"), separator=", ", prefix="numr.Array(")
         if self.size == 0 and self.shape != (0,):
             body += f", shape={self.shape}"  # the brackets show one axis only
         suffix = (
@@ -237,13 +270,15 @@ class Array(Operators):
             if self.dtype in (dtypes.float64, dtypes.int64, dtypes.bool_)
             else f", dtype={self.dtype}"
         )
+        if self.device != devices.HOST:
+            suffix += f", device={self.device!r}"
         return f"numr.Array({body}{suffix})"
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if spec and self.size == 1 else repr(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (to_array, (np.array(self._read("pickling")),))
+        return (to_array, (np.array(self._host("pickling")),))
 
     def __copy__(self) -> Array:
         return _make(self._node, self._value, self.weak)
@@ -341,7 +376,10 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
         value = value.astype(_default(float if found.kind == "f" else complex).dtype, copy=False)
     if not (value.dtype.isnative and value.flags.aligned):
         value = np.array(value, value.dtype.newbyteorder("="), order="C")
-    return from_value(value)
+    # No array of numr's is on no device yet: it goes where the others of an operation are.
+    node = leaf(value)
+    node.device = None
+    return _make(node, value, False)
 
 
 def _in_jit() -> bool:

@@ -109,6 +109,7 @@ class Config:
     Attributes:
         default_float: the dtype of Python floats and of functions that create floats, "float64" or
             "float32".
+        default_device: where arrays are and computations run for which nothing else decides.
         fast_math: allow changes that ignore NaN, infinities and the sign of zero.
         node_limit: operations a lazy array may gather before it is computed without being read.
         cache: the disk cache: "on", "off", or "read" (nothing is written).
@@ -129,6 +130,7 @@ class Config:
     """
 
     default_float: str = _setting(_one_of("float64", "float32"), "trace", default="float64")
+    default_device: str = _setting(str, "runtime", default="cpu")
     fast_math: bool = _setting(_boolean, "program", "kernel", default=False)
     node_limit: int = _setting(_at_least(1), "runtime", default=5000)
     cache: str = _setting(_one_of("on", "off", "read"), "runtime", default="on")

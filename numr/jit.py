@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from numr import config, dtypes, messages, tree
+from numr import config, devices, dtypes, messages, tree
 from numr.array import Array, from_node, from_value, to_array
 from numr.dtypes import DType, as_dtype
 from numr.errors import LeakedValueError
@@ -51,6 +51,8 @@ def forget_all() -> None:
 class Traced:
     """One trace of a function: its graph over placeholders, and the buffers it captured.
 
+    `device` is where it will run: arrays it closes over must be there.
+
     Attributes:
         params: placeholders, one per array argument.
         captured: leaves of arrays the function closes over, passed as further inputs.
@@ -66,9 +68,10 @@ class Traced:
         fun: Callable[..., Any],
         rebuild: Callable[[list[Any]], Any],
         specs: Sequence[Any],
+        device: str | None = None,
     ):
         with new_trace("jit", name) as trace:
-            self.params = [param(shape, dtype, trace) for dtype, shape, _ in specs]
+            self.params = [param(shape, dtype, trace, device) for dtype, shape, _ in specs]
             start = self.params[-1].number if self.params else -1
             arrays = [
                 from_node(p, weak) for p, (_, _, weak) in zip(self.params, specs, strict=True)
@@ -118,15 +121,17 @@ class Plan:
 
     __slots__ = ("device", "out_tree", "run", "single", "specs", "traced", "weak")
 
-    def __init__(self, traced: Traced, specs: Sequence[Any], options: dict[str, Any]) -> None:
+    def __init__(
+        self, traced: Traced, specs: Sequence[Any], fast_math: bool | None, device: str
+    ) -> None:
         from numr.codegen.program import compile_graph
 
         self.traced = traced
-        self.device = options["device"] or "cpu"
+        self.device = device
         self.specs = tuple(specs)
         inputs = [*traced.params, *traced.captured]
-        bound = compile_graph(inputs, traced.outputs, **options)
-        captured = [n.value for n in traced.captured]
+        bound = compile_graph(inputs, traced.outputs, fast_math, device)
+        captured = [devices.to_device(n.value, device) for n in traced.captured]
         program = bound if not captured else (lambda *values: bound(*values, *captured))
 
         def first(*values: Any) -> Any:
@@ -192,7 +197,7 @@ class Jitted:
         self._static_argnums = tuple(static_argnums)
         self._static_argnames = frozenset(static_argnames)
         self._donate = tuple(donate_argnums)
-        self._options = {"fast_math": fast_math, "device": device}
+        self._options: dict[str, Any] = {"fast_math": fast_math, "device": device}
         self._takes_self = False
         self._complete_static_names()
         self._plans: dict[Any, Plan] = {}
@@ -238,6 +243,7 @@ class Jitted:
             return self.__get__(args[0])(*args[1:], **kwargs)
         leaves, key, rebuild = self._signature(args, kwargs)
         specs, values = [], []
+        places: list[Any] = []
         for leaf in leaves:
             found = _leaf_spec(self._name, leaf)
             if found is None:
@@ -246,16 +252,22 @@ class Jitted:
                 return self._fun(*inner_args, **inner_kwargs)
             specs.append(found[0])
             values.append(found[1])
-        full_key = (key, tuple(specs), config.fingerprint("trace"), config.fingerprint("program"))
+            if type(leaf) is Array:
+                places.append(found[1])
+        device = self._device(places)
+        settings = config.fingerprint("trace"), config.fingerprint("program")
+        full_key = (key, tuple(specs), device, *settings)
         plan = self._plans.get(full_key)
         if plan is None:
             with self._lock:
                 plan = self._plans.get(full_key)
                 if plan is None:
                     trace_statistics.misses += 1
-                    plan = self._plans[full_key] = self._compile(rebuild, specs)
+                    plan = self._plans[full_key] = self._compile(rebuild, specs, device)
         else:
             trace_statistics.hits += 1
+        if device != devices.HOST:
+            values = [devices.to_device(v, device) for v in values]
         result = plan.call(values)
         if not kwargs and not self._static_argnums and not self._donate:
             self._make_fast(args, plan)
@@ -270,9 +282,29 @@ class Jitted:
 
         self._fast = fast_call(args, plan)
 
-    def _compile(self, rebuild: Callable[[list[Any]], Any], specs: Sequence[Any]) -> Plan:
-        traced = Traced(self._name, self._fun, rebuild, specs)
-        return Plan(traced, specs, self._options)
+    def _device(self, buffers: Sequence[Any]) -> str:
+        """Where a call runs whose array arguments have these buffers.
+
+        Raises:
+            DeviceError: if they are not all there.
+        """
+        device: str | None = self._options["device"]
+        if device is not None:
+            devices.require(device)
+        where = None if device is None else devices.memory_of(device)
+        for buffer in buffers:
+            here = devices.device_of(buffer)
+            if where is not None and here != where:
+                given = [(b.shape, as_dtype(b.dtype), devices.device_of(b)) for b in buffers]
+                raise messages.arguments_elsewhere(self._name, device, given)
+            where = here
+        return device or where or config.get().default_device
+
+    def _compile(
+        self, rebuild: Callable[[list[Any]], Any], specs: Sequence[Any], device: str
+    ) -> Plan:
+        traced = Traced(self._name, self._fun, rebuild, specs, devices.memory_of(device))
+        return Plan(traced, specs, self._options["fast_math"], device)
 
     def _signature(
         self, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -315,7 +347,10 @@ class Jitted:
         found = [_leaf_spec(self._name, leaf) for leaf in leaves]
         if any(f is None for f in found):
             raise LeakedValueError(f"jit({self._name}).trace needs concrete arguments")
-        return Traced(self._name, self._fun, rebuild, [f[0] for f in found if f is not None])
+        places = [f[1] for f, x in zip(found, leaves, strict=True) if f and type(x) is Array]
+        device = devices.memory_of(self._device(places))
+        specs = [f[0] for f in found if f is not None]
+        return Traced(self._name, self._fun, rebuild, specs, device)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         """Every stage of compiling the function for such arguments, to read.
@@ -326,7 +361,9 @@ class Jitted:
         """
         from numr.debug import Lowered
 
-        return Lowered(self.trace(*args, **kwargs), self._name, self._options)
+        traced = self.trace(*args, **kwargs)
+        device = self._options["device"] or next((p.device for p in traced.params), None)
+        return Lowered(traced, self._name, {**self._options, "device": device})
 
     def clear_cache(self) -> None:
         """Forget every trace of this function."""
@@ -438,7 +475,8 @@ def jit(
         static_argnames: the same by name.
         donate_argnums: positions of arguments whose memory may be reused; they cannot be read after.
         fast_math: allow rewrites and arithmetic that ignore NaN, infinities and the sign of zero.
-        device: where to run.
+        device: where to run, such as "cpu" or "webgpu"; NumPy arrays and numbers are sent there. By
+            default where the arrays are that it is given, or else on the default device.
 
     Returns:
         A callable with the same arguments, returning computed Arrays. It also has `trace(*args)` and

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from numr import messages
+from numr.devices import device_of, get_default_device
 from numr.ir.node import Node, scope, toposort
 from numr.primitives.source import CONST, LEAF
 
@@ -38,23 +39,38 @@ def realize(nodes: Iterable[Node]) -> None:
     Every other node on the way whose handle a user still holds is kept as well: a loop that reads a
     loss must not compute its history again on the next read.
     """
-    from numr.codegen.program import run_graph
-
-    wanted = [n for n in dict.fromkeys(nodes) if n.value is None]
-    if wanted:
-        order = toposort(wanted)
-        chosen = set(wanted)
-        for node in order:
-            if node.value is None and node not in chosen and _held(node):
-                wanted.append(node)
-        leaves = [n for n in order if n.value is not None]
-        values = run_graph(leaves, wanted, [leaf.value for leaf in leaves])
-        for node, value in zip(wanted, values, strict=True):
-            become_leaf(node, value)
+    by_device: dict[str, list[Node]] = {}
+    for node in dict.fromkeys(nodes):
+        if node.value is None:
+            by_device.setdefault(node.device or get_default_device(), []).append(node)
+    for device, wanted in by_device.items():
+        _realize(wanted, device)
     if scope.trace is None:
         # Nodes interned so far hold their operands; let go of what nobody holds.
         scope.arena.clear()
         scope.pending = 0
+
+
+def _realize(wanted: list[Node], device: str) -> None:
+    """Compute nodes on a device."""
+    from numr.codegen.program import run_graph
+
+    order = toposort(wanted)
+    chosen = set(wanted)
+    for node in order:
+        # What is on no device yet need not be on this one.
+        here = node.device is not None or device == get_default_device()
+        if node.value is None and node not in chosen and here and _held(node):
+            wanted.append(node)
+    leaves = [n for n in order if n.value is not None]
+    values = run_graph(leaves, wanted, [leaf.value for leaf in leaves], device)
+    for node, value in zip(wanted, values, strict=True):
+        become_leaf(node, value)
+
+
+def realize_on(node: Node, device: str) -> None:
+    """Compute a node that is on no device yet."""
+    _realize([node], device)
 
 
 def _held(node: Node) -> bool:
@@ -64,6 +80,7 @@ def _held(node: Node) -> bool:
 def become_leaf(node: Node, value: Any) -> None:
     """A node that has been computed no longer needs its history."""
     node.value = value
+    node.device = device_of(value)
     node.prim = LEAF
     node.inputs = ()
     node.params = {"serial": node.number}

@@ -470,6 +470,49 @@ def device_gap(device: str, op: str, reason: str, location: Location | None = No
     return DeviceError(_compose(head, fix), location=location)
 
 
+def mixed_devices(
+    given: Sequence[tuple[Shape, Any, str]], location: Location | None = None
+) -> DeviceError:
+    """Arrays of one operation that are on different devices.
+
+    Args:
+        given: shape, dtype and device of each.
+        location: the user's line.
+
+    Examples:
+        >>> from numr import messages
+        >>> given = [((3,), "float32", "webgpu"), ((3,), "float32", "cpu")]
+        >>> print(messages.mixed_devices(given).args[0])
+        these arrays are on different devices: shape (3,) float32 on webgpu, shape (3,) float32 on cpu
+          nothing is moved by itself: bring them together with x.to_device("webgpu")
+    """
+    texts = [f"shape {shape_text(s)} {dtype} on {device}" for s, dtype, device in given]
+    head = f"these arrays are on different devices: {', '.join(texts)}"
+    away = next((d for _, _, d in given if d != "cpu"), "cpu")
+    fix = f'nothing is moved by itself: bring them together with x.to_device("{away}")'
+    return DeviceError(_compose(head, fix), location=location)
+
+
+def arguments_elsewhere(
+    function: str, device: str | None, given: Sequence[tuple[Shape, Any, str]]
+) -> DeviceError:
+    """Arguments of a jitted function that are not all on its device, or not all on one.
+
+    Examples:
+        >>> from numr import messages
+        >>> given = [((3,), "float32", "cpu")]
+        >>> print(messages.arguments_elsewhere("step", "webgpu", given).args[0])
+        jit(step) runs on webgpu, and its array arguments are: shape (3,) float32 on cpu
+          nothing is moved by itself: move arrays with x.to_device("webgpu")
+    """
+    texts = [f"shape {shape_text(s)} {dtype} on {where}" for s, dtype, where in given]
+    where = device or next((d for _, _, d in given if d != "cpu"), "cpu")
+    runs = f"runs on {device}, and its" if device else "has arguments on several devices: its"
+    head = f"jit({function}) {runs} array arguments are: {', '.join(texts)}"
+    fix = f'nothing is moved by itself: move arrays with x.to_device("{where}")'
+    return DeviceError(_compose(head, fix))
+
+
 def out_of_memory(
     shape: Shape, dtype: Any, itemsize: int, location: Location | None = None
 ) -> OutOfMemoryError:

@@ -22,6 +22,7 @@ from numr.codegen.recent import Recent
 from numr.codegen.stages import announcement, fused_text, show
 from numr.codegen.support import require
 from numr.codegen.varying import lifted
+from numr.devices import to_device
 from numr.dtypes import DType
 from numr.ir.dims import Extent
 from numr.ir.node import Node
@@ -140,16 +141,21 @@ def compile_graph(
 
 
 def run_graph(
-    inputs: Sequence[Node], outputs: Sequence[Node], values: Sequence[Any]
+    inputs: Sequence[Node], outputs: Sequence[Node], values: Sequence[Any], device: str
 ) -> tuple[Any, ...]:
-    """Compile (or find) a lazy graph and run it once."""
-    backend: target.Backend = target.get("cpu")
+    """Compile (or find) a lazy graph and run it once, on a device."""
+    found = target.get(device)
+    values = [to_device(v, device) for v in values]
+    if getattr(found, "interprets", False):
+        return found.bind(inputs, outputs)(*values)  # type: ignore[no-any-return]
+    backend: target.Backend = found
     graph = Canonical(inputs, outputs)
     key = _key(graph, backend)
     if key not in PROGRAMS:
         varied, values = lifted(graph, values)
         if varied is not graph:
             graph, key = varied, _key(varied, backend)
+            values = [to_device(v, device) for v in values]
     return _compiled(graph, key, backend)(*values)
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from numr import messages
 from numr.codegen.kernel import Kernel
 from numr.dtypes import ALL, DType, int64
+from numr.errors import DeviceError
 from numr.ir.node import Node
 
 
@@ -41,7 +42,7 @@ class Backend(Protocol):
     """Everything the compiler and the runtime ask of a target that runs kernels.
 
     A buffer is whatever its allocators return: an array with `shape`, `dtype`, `transpose(order)` and
-    `reshape(shape)`, as NumPy's.
+    `reshape(shape)`, as NumPy's. One that is not a NumPy array has its device's name in `device`.
 
     Attributes:
         name: what users pass as `device`.
@@ -87,6 +88,14 @@ class Backend(Protocol):
 
     def filled(self, shape: tuple[int, ...], dtype: DType, value: Any) -> Callable[[], Any]:
         """A function that returns a fresh buffer of one value."""
+        ...
+
+    def upload(self, array: Any) -> Any:
+        """A buffer with the contents of a NumPy array; it may share its memory."""
+        ...
+
+    def download(self, buffer: Any) -> Any:
+        """The contents of a buffer as a NumPy array; it may share its memory."""
         ...
 
     def copy(self, buffer: Any) -> Any:
@@ -154,6 +163,20 @@ def register(name: str, module: str) -> None:
 def names() -> list[str]:
     """The names of all backends known."""
     return list(_MODULES)
+
+
+def usable() -> list[str]:
+    """The names of the devices that arrays can be on here."""
+    found = []
+    for name in _MODULES:
+        try:
+            backend = get(name)
+            interprets = getattr(backend, "interprets", False)
+            if not interprets and backend.capabilities:
+                found.append(name)
+        except DeviceError:
+            continue
+    return found
 
 
 def get(name: str) -> Any:

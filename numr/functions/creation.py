@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from numr.array import Array, from_node, to_array
+from numr import devices
+from numr.array import Array, from_node, from_value, to_array
 from numr.dtypes import as_dtype, complex_dtype, int64
 from numr.errors import DTypeError, ShapeError
 from numr.functions.operands import Weak, default_float, node_of, operand, plain
@@ -33,11 +34,9 @@ def as_shape(shape: Shape) -> tuple[int, ...]:
     return tuple(result)
 
 
-def check_device(device: Any) -> None:
-    if device is not None and device != "cpu":
-        from numr.codegen import target
-
-        target.get(device)
+def placed(array: Array, device: Any) -> Array:
+    """A new array on the device that was asked for, if one was; else it goes where it is used."""
+    return array if device is None else array.to_device(device)
 
 
 def asarray(
@@ -67,8 +66,12 @@ def asarray(
         numr.Array([[1, 2],
                [3, 4]])
     """
-    check_device(device)
-    return to_array(obj, dtype, copy)
+    array = to_array(obj, dtype, copy)
+    if array._value is not None and array.node.device is None:
+        # Given numbers: this is where they get their place.
+        array = from_value(array._value)
+        device = device or devices.get_default_device()
+    return placed(array, device)
 
 
 def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> Array:
@@ -90,8 +93,7 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
         >>> nr.from_dlpack(np.ones(2))
         numr.Array([1., 1.])
     """
-    check_device(device)
-    return to_array(np.from_dlpack(x), copy=bool(copy))
+    return placed(to_array(np.from_dlpack(x), copy=bool(copy)), device)
 
 
 def full(shape: Shape, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Array:
@@ -116,7 +118,6 @@ def full(shape: Shape, fill_value: Any, dtype: Any = None, *, device: Any = None
         >>> nr.full((2,), 7)
         numr.Array([7, 7])
     """
-    check_device(device)
     found, own, _ = operand(fill_value)
     target = as_dtype(dtype) if dtype is not None else own
     if dtype is None and isinstance(found, Weak) and own.kind == "f":
@@ -128,7 +129,7 @@ def full(shape: Shape, fill_value: Any, dtype: Any = None, *, device: Any = None
         node = cast(found.node(own), target) if exact else found.node(target)
     else:
         node = cast(found, target)
-    return from_node(broadcast_to(node, wanted))
+    return placed(from_node(broadcast_to(node, wanted)), device)
 
 
 def zeros(shape: Shape, dtype: Any = None, *, device: Any = None) -> Array:
@@ -317,7 +318,6 @@ def arange(
         >>> nr.arange(3), nr.arange(1.0, 2.0, 0.5)
         (numr.Array([0, 1, 2]), numr.Array([1. , 1.5]))
     """
-    check_device(device)
     if stop is None:
         start, stop = 0, start
     for name, value in (("start", start), ("stop", stop), ("step", step)):
@@ -341,7 +341,7 @@ def arange(
         line = mul(line, const(step, work))
     if start != 0:
         line = add(line, const(start, work))
-    return from_node(cast(line, kind))
+    return placed(from_node(cast(line, kind)), device)
 
 
 def linspace(
@@ -376,7 +376,6 @@ def linspace(
         >>> nr.linspace(0.0, 1.0, 5)
         numr.Array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    check_device(device)
     ends = [node_of(v) for v in (start, stop)]
     if any(n.rank for n in ends):
         raise ShapeError(
@@ -392,7 +391,7 @@ def linspace(
     (length,) = as_shape(num)
     gaps = length - 1 if endpoint else length
     if gaps <= 0:
-        return from_node(cast(broadcast_to(a, (length,)), kind))
+        return placed(from_node(cast(broadcast_to(a, (length,)), kind)), device)
     line = IOTA(shape=(length,), axis=0)
     count = size_of(length, work)
     if endpoint:
@@ -400,7 +399,7 @@ def linspace(
     inner = add(mul(cast(line, work), div(sub(b, a), count)), a)
     if endpoint:
         inner = select(eq(line, sub(size_of(length, int64), const(1, int64))), b, inner)
-    return from_node(cast(inner, kind))
+    return placed(from_node(cast(inner, kind)), device)
 
 
 def meshgrid(*arrays: Any, indexing: str = "xy") -> list[Array]:

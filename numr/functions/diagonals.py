@@ -7,7 +7,7 @@ from typing import Any
 from numr.array import Array, from_node
 from numr.dtypes import as_dtype, int64
 from numr.errors import ShapeError
-from numr.functions.creation import as_shape, check_device
+from numr.functions.creation import as_shape, placed
 from numr.functions.operands import default_float, node_of, normalized_axis, plain
 from numr.ir.node import Node
 from numr.primitives import shape as P
@@ -48,10 +48,9 @@ def eye(
         numr.Array([[1., 0.],
                [0., 1.]])
     """
-    check_device(device)
     shape = as_shape((n_rows, n_rows if n_cols is None else n_cols))
     kind = default_float() if dtype is None else as_dtype(dtype)
-    return from_node(cast(eq(*_rows_and_columns(shape, k)), kind))
+    return placed(from_node(cast(eq(*_rows_and_columns(shape, k)), kind)), device)
 
 
 def _triangle(name: str, x: Any, k: int, inside: Any) -> Array:

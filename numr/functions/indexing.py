@@ -8,6 +8,7 @@ import numpy as np
 
 from numr import messages
 from numr.array import Array, from_node, to_array
+from numr.devices import to_host
 from numr.dtypes import bool_, int64
 from numr.errors import DTypeError, IndexOutOfRangeError, ShapeError, TracedValueError
 from numr.functions.operands import broadcast_shapes, node_of, normalized_axis, plain
@@ -275,8 +276,9 @@ def _converted(item: Any) -> Any:
         if array.size:
             raise DTypeError(f"an index array holds integers or booleans, not {array.dtype}")
         return to_array(np.zeros(array.shape, np.int64))  # an empty list says nothing of its dtype
-    if array.ndim == 0 and array._value is not None and array._node is None:
-        return int(array._value)
+    given = array._node is None or array._node.device is None
+    if array.ndim == 0 and array._value is not None and given:
+        return int(to_host(array._value))
     return array
 
 
@@ -292,6 +294,7 @@ def _checked(array: Array, shape: Shape, axis: int) -> Node:
     if value is None and node.prim is CONST:
         value = np.asarray(constant_value(node.params["value"], node.dtype))
     if value is not None and value.size:
+        value = to_host(value)
         _check(int(value.min()), int(value.max()), shape, axis)
     return node
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numr import dtypes
+from numr import devices, dtypes
 from numr.array import Array, from_node
 from numr.dtypes import DType, as_dtype
 from numr.dtypes import result_type as _result_type
@@ -54,12 +54,13 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
         x: array, or a Python number.
         dtype: the dtype: numr's, NumPy's, its name, or bool, int, float or complex.
         copy: accepted for the standard's sake; arrays are values, so nothing depends on it.
-        device: accepted for the standard's sake.
+        device: where the result shall be; by default where x is.
 
     Returns:
         Array of x's shape.
 
     Raises:
+        DeviceError: for a device that is not there.
         TypeError: for a dtype that numr does not have.
 
     Examples:
@@ -69,7 +70,8 @@ def astype(x: Any, dtype: Any, /, *, copy: bool = True, device: Any = None) -> A
     """
     found, own, _ = operand(x)
     node = found.node(own) if isinstance(found, Weak) else found
-    return from_node(cast(node, as_dtype(dtype)))
+    result = from_node(cast(node, as_dtype(dtype)))
+    return result if device is None else result.to_device(device)
 
 
 def _dtype_of(x: Any) -> DType:
@@ -212,11 +214,13 @@ class NamespaceInfo:
 
     def default_device(self) -> str:
         """The device of arrays that name none."""
-        return "cpu"
+        return devices.get_default_device()
 
     def devices(self) -> list[str]:
         """The devices arrays can be on."""
-        return ["cpu"]
+        from numr.codegen import target
+
+        return target.usable()
 
     def default_dtypes(self, *, device: Any = None) -> dict[str, DType]:
         """The dtypes of arrays that name none."""

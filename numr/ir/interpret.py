@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from numr.devices import to_host
 from numr.ir.node import Node, toposort
 
 
@@ -32,7 +33,7 @@ def interpret(
     with np.errstate(all="ignore"):
         for node in toposort(outputs, known):
             if node.value is not None:
-                known[node] = np.asarray(node.value)
+                known[node] = to_host(node.value)
             else:
                 known[node] = evaluate(node, [known[x] for x in node.inputs])
     return [known[out] for out in outputs]

@@ -77,6 +77,7 @@ class Node:
         params: static parameters by name.
         shape: lengths (ints and Sizes).
         dtype: element type.
+        device: the name of the device its operands' values are on, or None if it has none of those.
         trace: the trace whose placeholders it depends on, or None.
         value: the computed buffer, for leaves only.
         handle: a weak reference to the user's lazy array over it, or None.
@@ -86,6 +87,7 @@ class Node:
 
     __slots__ = (
         "__weakref__",
+        "device",
         "dtype",
         "handle",
         "inputs",
@@ -107,6 +109,7 @@ class Node:
         dtype: DType,
         trace: Trace | None,
         value: Any = None,
+        device: str | None = None,
     ) -> None:
         self.prim = prim
         self.inputs = inputs
@@ -114,6 +117,7 @@ class Node:
         self.shape = shape
         self.dtype = dtype
         self.trace = trace
+        self.device = device
         self.value = value
         self.handle: Any = None
         self.location = scope.location

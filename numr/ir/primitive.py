@@ -80,7 +80,8 @@ class Primitive:
         node = arena.get(key)
         if node is None:
             shape, dtype = self.infer(*operands, **params)
-            node = Node(self, operands, params, shape, dtype, deepest_trace(operands))
+            trace, device = deepest_trace(operands), common_device(operands)
+            node = Node(self, operands, params, shape, dtype, trace, device=device)
             if node.location is None:
                 node.location = caller_location()
             arena[key] = node
@@ -125,6 +126,25 @@ def missing(prim: Primitive, slot: str, reason: str) -> Exception:
     return UnsupportedError(
         f"primitive {prim.name} lacks its rule `{slot}`; add the method {type(prim).__name__}.{slot}"
     )
+
+
+def common_device(operands: Sequence[Node]) -> str | None:
+    """The device of the operands; None if none of them is on any.
+
+    Raises:
+        DeviceError: if they are on several.
+    """
+    found: str | None = None
+    for operand in operands:
+        device = operand.device
+        if device is not None and device != found:
+            if found is not None:
+                from numr import messages
+
+                given = [(x.shape, x.dtype, x.device) for x in operands if x.device]
+                raise messages.mixed_devices(given, scope.location or caller_location())
+            found = device
+    return found
 
 
 def deepest_trace(operands: Sequence[Node]) -> Trace | None:

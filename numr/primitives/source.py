@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from numr.devices import device_of
 from numr.dtypes import DType, as_dtype, bool_, int64
 from numr.ir.dims import Shape, fresh_shape
 from numr.ir.node import Node, Trace, scope
@@ -127,14 +128,16 @@ IOTA = _Iota("iota")
 SIZE_OF = _SizeOf("size_of")
 
 
-def param(shape: Shape, dtype: DType, trace: Trace | None) -> Node:
+def param(shape: Shape, dtype: DType, trace: Trace | None, device: str | None = None) -> Node:
     """A fresh placeholder; every axis gets a Size of its own."""
-    return Node(PARAM, (), {"serial": next(_serial)}, fresh_shape(shape), dtype, trace)
+    serial = {"serial": next(_serial)}
+    return Node(PARAM, (), serial, fresh_shape(shape), dtype, trace, device=device)
 
 
 def param_like(x: Node, trace: Trace | None = None) -> Node:
     """A placeholder for values of x's type, with x's own Sizes: its lengths are known to be equal."""
-    return Node(PARAM, (), {"serial": next(_serial)}, x.shape, x.dtype, trace)
+    serial = {"serial": next(_serial)}
+    return Node(PARAM, (), serial, x.shape, x.dtype, trace, device=x.device)
 
 
 def leaf(value: Any, dtype: DType | None = None) -> Node:
@@ -147,6 +150,7 @@ def leaf(value: Any, dtype: DType | None = None) -> Node:
         dtype or as_dtype(value.dtype),
         None,
         value,
+        device_of(value),
     )
 
 

@@ -73,6 +73,12 @@ class Cpu:
     def filled(self, shape: tuple[int, ...], dtype: DType, value: Any) -> Callable[[], Any]:
         return functools.partial(np.full, shape, value, dtype.dtype)
 
+    def upload(self, array: Any) -> Any:
+        return array
+
+    def download(self, buffer: Any) -> Any:
+        return buffer
+
     def copy(self, buffer: Any) -> Any:
         return np.array(buffer, order="C")
 

@@ -267,7 +267,8 @@ def download(array: DeviceArray) -> Array:
         block = array.storage.block
         device.encoder().copy_buffer_to_buffer(block.buffer, 0, staging, 0, size)
         device.flush()
-        staging.map_sync(device.wgpu.MapMode.READ, 0, size)
+        # The mode that does not submit once more before it waits.
+        staging.map_async("READ_NOSYNC", 0, size).sync_wait()
         try:
             raw = np.frombuffer(staging.read_mapped(0, size, copy=False), np.uint8)
             values = raw[: array.size * kind.itemsize].view(kind)

@@ -1,0 +1,95 @@
+"""Where buffers live, and how they get from one place to another.
+
+A NumPy array is in the host's memory, which is that of the CPU device; every other kind of buffer has
+the name of its device in an attribute `device`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from numr import config
+
+HOST = "cpu"
+
+
+def device_of(buffer: Any) -> str:
+    """The name of the device a buffer is on."""
+    return HOST if isinstance(buffer, np.ndarray) else buffer.device
+
+
+def to_host(buffer: Any) -> Any:
+    """A buffer as a NumPy array; one that is such an array already, itself."""
+    if isinstance(buffer, np.ndarray):
+        return buffer
+    from numr.codegen import target
+
+    backend: target.Backend = target.get(buffer.device)
+    return backend.download(buffer)
+
+
+def to_device(buffer: Any, device: str) -> Any:
+    """A buffer where a device can use it: itself, or a copy by way of the host."""
+    if device_of(buffer) == memory_of(device):
+        return buffer
+    if memory_of(device) == HOST:
+        return to_host(buffer)
+    from numr.codegen import target
+
+    backend: target.Backend = target.get(device)
+    return backend.upload(to_host(buffer))
+
+
+def memory_of(device: str) -> str:
+    """The device whose memory a device works in: an interpreter's is the host's."""
+    if device == HOST:
+        return HOST
+    from numr.codegen import target
+
+    return HOST if getattr(target.get(device), "interprets", False) else device
+
+
+def get_default_device() -> str:
+    """The device of arrays and computations for which nothing else decides.
+
+    Returns:
+        Its name.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.get_default_device()
+        'cpu'
+    """
+    return config.get().default_device
+
+
+def set_default_device(device: str) -> None:
+    """Choose the device of arrays and computations for which nothing else decides.
+
+    Arrays that exist stay where they are.
+
+    Args:
+        device: a name such as "cpu" or "webgpu".
+
+    Raises:
+        DeviceError: for a device that is not there; nothing changes.
+
+    Examples:
+        >>> import numr as nr
+        >>> nr.set_default_device("cpu")
+    """
+    require(device)
+    config.update(default_device=device)
+
+
+def require(device: str) -> None:
+    """Check that a device can be used.
+
+    Raises:
+        DeviceError: if it cannot, saying why and what to do.
+    """
+    from numr.codegen import target
+
+    target.get(device).capabilities  # noqa: B018  (opens it)
