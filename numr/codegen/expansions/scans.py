@@ -1,0 +1,116 @@
+"""Cumulative sums, products and linear recurrences: chunks apart, then what they carry over.
+
+Each chunk of a line is one point's. The totals of the chunks are scanned in the same way, until they
+are one chunk themselves; then every chunk is gone through again from what those before it came to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from numr.codegen.expansions.plan import (
+    Expansion,
+    Launch,
+    NotExpanded,
+    Operands,
+    Place,
+    Plan,
+    lines,
+)
+from numr.codegen.expansions.write import Term, Writer
+from numr.codegen.kernel import Kernel
+
+CHUNK = 64
+
+
+class _Scan:
+    """One kind of scan: its operands (x, or a and b), where it starts, and a step of it."""
+
+    def __init__(self, key: str, call: Operands, chunk: int) -> None:
+        self.key, self.call, self.chunk = key, call, chunk
+        self.dtype = call.result
+        self.pair = key == "linear_recurrence"
+        self.count = 2 if self.pair else 1
+
+    def start(self, w: Writer) -> Term:
+        return w.term(1 if self.key == "cumprod" else 0, self.dtype)
+
+    def step(self, state: Term, x: list[Term]) -> Term:
+        if self.pair:
+            return x[0] * state + x[1]
+        x0 = self.writer.cast(x[0], self.dtype)
+        return state * x0 if self.key == "cumprod" else state + x0
+
+    def kernel(self, totals: bool, carried: bool, reverse: bool) -> Kernel:
+        """Go through each chunk, to its total or to every element of it."""
+        w = self.writer = Writer(self.call.index)
+        xs = [w.buffer(d) for d in self.call.dtypes] if self.raw else []
+        if not xs:
+            xs = [w.buffer(self.dtype) for _ in range(self.count)]
+        before = w.buffer(self.dtype) if carried else None
+        outs = [w.buffer(self.dtype, written=True) for _ in range(self.count if totals else 1)]
+        n, inner, chunks = w.size(), w.size(), w.size()
+        with w.grid() as point:
+            q, rest = point % inner, point // inner
+            c, line = rest % chunks, rest // chunks
+            state = w.variable(self.start(w))
+            if before is not None:
+                after = c > 0
+                found = w.load_if(after, before, ((line * chunks + c) - 1) * inner + q)
+                w.assign(state, w.select(after, found, state))
+            product = w.variable(w.term(1, self.dtype)) if totals and self.pair else None
+            lo = c * self.chunk
+            hi = w.op("minimum", lo + self.chunk, n)
+            with w.loop(lo, hi) as i:
+                k = (n - 1) - i if reverse else i
+                at = (line * n + k) * inner + q
+                x = [w.load(b, at) for b in xs]
+                w.assign(state, self.step(state, x))
+                if product is not None:
+                    w.assign(product, product * x[0])
+                if not totals:
+                    w.store(outs[0], at, state)
+            if totals:
+                values = [state] if product is None else [product, state]
+                for out, value in zip(outs, values, strict=True):
+                    w.store(out, point, value)
+        return w.kernel()
+
+    raw = True
+
+
+def expand(key: str, call: Operands, chunk: int = CHUNK) -> Expansion:
+    """A scan along one axis, in either direction."""
+    if call.result.kind == "c":
+        raise NotExpanded("there are no kernels for scans of complex numbers")
+    scan = _Scan(key, call, chunk)
+    reverse = bool(call.params["reverse"])
+    whole, kernels = [(False, False), (True, False), (False, True)], []
+    for raw in (True, False):
+        # Totals are in the result's dtype, and in order already.
+        scan.raw = raw
+        kernels += [scan.kernel(t, c, reverse and raw) for t, c in whole]
+
+    def plan(shapes: Sequence[tuple[int, ...]], strides: Sequence[tuple[int, ...]]) -> Plan:
+        made = Plan()
+        outer, n, inner = lines(shapes[0], call.params["axis"])
+
+        def scanned(xs: list[Place], out: Place, n: int, first: int) -> None:
+            chunks = -(-n // chunk)
+            points = outer * chunks * inner
+            sizes = (n, inner, chunks)
+            if chunks <= 1:
+                made.launches.append(Launch(first, (*xs, out), sizes, points))
+                return
+            shape = (outer, chunks, inner)
+            totals = [made.temporary(shape, call.result) for _ in range(scan.count)]
+            carried = made.temporary(shape, call.result)
+            made.launches.append(Launch(first + 1, (*xs, *totals), sizes, points))
+            scanned(totals, carried, chunks, 3)
+            made.launches.append(Launch(first + 2, (*xs, carried, out), sizes, points))
+
+        if outer * n * inner:
+            scanned([("in", k) for k in range(scan.count)], ("out", 0), n, 0)
+        return made
+
+    return Expansion(kernels, plan)
