@@ -9,7 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from numr.codegen.mathematics import bits, exponential, logarithm
+from numr.codegen.mathematics import (
+    bits,
+    exponential,
+    inverse_trigonometric,
+    logarithm,
+    trigonometric,
+)
 from numr.codegen.mathematics.terms import Rule, rule
 from numr.codegen.prepare import reachable, remake, roots_of, transform, with_roots
 from numr.codegen.region import Expr, ExprBuilder, Region
@@ -22,6 +28,8 @@ FUNCTIONS: dict[str, Rule] = {
         bits.FORMULAS,
         exponential.FORMULAS,
         logarithm.FORMULAS,
+        trigonometric.FORMULAS,
+        inverse_trigonometric.FORMULAS,
     )
     for name, formula in formulas.items()
 }

@@ -5,7 +5,7 @@ NaN and infinity are told by their bits: shader compilers may assume that neithe
 
 from __future__ import annotations
 
-from numr.codegen.mathematics.terms import Term, select
+from numr.codegen.mathematics.terms import Formula, Term, select
 
 INFINITY, NAN = float("inf"), float("nan")
 
@@ -92,7 +92,7 @@ def least_normal(x: Term) -> float:
     return float(2.0 ** (1 - x.layout.bias))
 
 
-FORMULAS = {
+FORMULAS: dict[str, Formula] = {
     "isnan": isnan,
     "isinf": isinf,
     "isfinite": isfinite,

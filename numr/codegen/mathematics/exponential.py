@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from numr.codegen.mathematics.bits import power_of_two, scaled
-from numr.codegen.mathematics.terms import Coefficients, Term, polynomial, select
+from numr.codegen.mathematics.terms import Coefficients, Formula, Term, polynomial, select
 
 # exp(r) = 1 + r + r^2 q(r) for |r| <= log(2) / 2: q interpolated at Chebyshev nodes. The relative
 # error of the sum is below 0.2 ulp in float32, 0.15 ulp in float64.
@@ -105,7 +105,7 @@ def tanh(x: Term) -> Term:
     return select(x.isnan(), x, (m / (m + 2.0)).copysign(x))
 
 
-FORMULAS = {
+FORMULAS: dict[str, Formula] = {
     "exp": exp,
     "exp2": exp2,
     "expm1": expm1,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from numr.codegen.mathematics.bits import INFINITY, NAN, least_normal, power_of_two
 from numr.codegen.mathematics.exponential import LN2_PARTS, LOG2_E
-from numr.codegen.mathematics.terms import Coefficients, Term, first, polynomial, select
+from numr.codegen.mathematics.terms import Coefficients, Formula, Term, first, polynomial, select
 
 # log((1 + s) / (1 - s)) = s (2 + z R(z)) for z = s^2 <= 0.0295: R interpolated at Chebyshev nodes, the
 # relative error of the logarithm below 0.05 ulp in float32, 0.03 ulp in float64.
@@ -169,7 +169,7 @@ def atanh(x: Term) -> Term:
     )
 
 
-FORMULAS = {
+FORMULAS: dict[str, Formula] = {
     "log": log,
     "log2": log2,
     "log10": log10,

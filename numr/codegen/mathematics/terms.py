@@ -205,7 +205,10 @@ class Coefficients:
         return self.single if x.single else self.double
 
 
-def rule(formula: Callable[..., Term]) -> Rule:
+Formula = Callable[..., Term]
+
+
+def rule(formula: Formula) -> Rule:
     """A rule of the table from a formula over Terms."""
 
     def apply(builder: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
