@@ -11,9 +11,12 @@ from collections.abc import Collection
 
 from numr.codegen.mathematics import (
     bits,
+    error_function,
     exponential,
+    fmod,
     inverse_trigonometric,
     logarithm,
+    power,
     trigonometric,
 )
 from numr.codegen.mathematics.terms import Rule, rule
@@ -30,6 +33,9 @@ FUNCTIONS: dict[str, Rule] = {
         logarithm.FORMULAS,
         trigonometric.FORMULAS,
         inverse_trigonometric.FORMULAS,
+        power.FORMULAS,
+        fmod.FORMULAS,
+        error_function.FORMULAS,
     )
     for name, formula in formulas.items()
 }

@@ -37,7 +37,7 @@ def clamped(x: Term, low: float, high: float) -> Term:
 
 def exp_parts(x: Term, low: Term | None = None) -> Parts:
     """The parts of exp(x + low) for a small low and an x that is in range."""
-    k = (x * LOG2_E + 0.5).floor()
+    k = ((x if low is None else x + low) * LOG2_E + 0.5).floor()
     upper, lower = LN2_PARTS.of(x)
     r = (x - k * upper) - k * lower
     if low is not None:
