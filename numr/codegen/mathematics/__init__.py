@@ -14,6 +14,7 @@ from numr.codegen.mathematics import (
     error_function,
     exponential,
     fmod,
+    gamma,
     inverse_trigonometric,
     logarithm,
     power,
@@ -36,6 +37,7 @@ FUNCTIONS: dict[str, Rule] = {
         power.FORMULAS,
         fmod.FORMULAS,
         error_function.FORMULAS,
+        gamma.FORMULAS,
     )
     for name, formula in formulas.items()
 }
