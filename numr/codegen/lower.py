@@ -7,7 +7,7 @@ depend on each other share a loop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,7 @@ from numr.codegen.kernel import (
     stores,
     verify,
 )
+from numr.codegen.mathematics import mathematics
 from numr.codegen.prepare import (
     absorb_signs,
     factors,
@@ -372,8 +373,8 @@ class Emitter:
         self.statement(If(first, [store]))
 
 
-def lower(region: Region, schedule: Schedule) -> Lowered:
-    """Kernels that compute a region as its schedule says."""
+def lower(region: Region, schedule: Schedule, native: Collection[str] | None = None) -> Lowered:
+    """Kernels that compute a region as its schedule says, in the mathematics that is native."""
     builder = ExprBuilder()
     # A builder of our own: numbering then depends on the region alone, and so does the kernel's text.
     region = with_roots(
@@ -388,6 +389,8 @@ def lower(region: Region, schedule: Schedule) -> Lowered:
             Lowered()
         )  # results with an axis of length 0 were written out: there is nothing to do
     region = join_reciprocal_roots(builder, decompose(builder, region))
+    if native is not None:
+        region = mathematics(builder, region, native)
     from numr.codegen.pack import behind, pack
     from numr.codegen.strategies import STRATEGIES
 

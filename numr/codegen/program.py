@@ -15,6 +15,9 @@ from typing import Any, NamedTuple
 from numr import config
 from numr.codegen import target
 from numr.codegen.check import Check, check
+from numr.codegen.expanded import bind as bind_expanded
+from numr.codegen.expanded import expand
+from numr.codegen.expansions import Expansion
 from numr.codegen.fuse import UNROLL, Fused, LibraryStep, RegionStep, Step, fuse
 from numr.codegen.heuristics import choose
 from numr.codegen.lower import lower, product
@@ -78,6 +81,21 @@ class Call:
     def __str__(self) -> str:
         operands = [f"b{s}" + "".join(f".{kind}" for kind, _ in v) for s, v in self.operands]
         return f"b{self.slot}: library {self.key}({', '.join(operands)})"
+
+
+@dataclass(slots=True)
+class Expanded(Call):
+    """A library call by kernels of numr's own, from number `first` on, on a device without it."""
+
+    expansion: Expansion
+    shapes: tuple[tuple[Extent, ...], ...]
+    result: tuple[tuple[Extent, ...], DType]
+    first: int
+
+    def __str__(self) -> str:
+        last = self.first + len(self.expansion.kernels) - 1
+        text = super(Expanded, self).__str__().replace("library", "expanded")
+        return f"{text} by kernels {self.first} to {last}"
 
 
 @dataclass(slots=True)
@@ -219,7 +237,7 @@ def build_program(
     fused = fuse(rewritten, hints, backend.capabilities.max_buffers)
     show("fuse", lambda: fused_text(fused))
     checked = functools.partial(check, fast_math=fast_math) if config.get().check else None
-    program = _Assembler(rewritten, fused, hints, backend, checked).run()
+    program = _Assembler(rewritten, fused, hints, backend, checked, fast_math).run()
     for kernel in program.kernels:
         show("kernel", kernel.text)
         show("source", functools.partial(backend.source, kernel))
@@ -237,6 +255,7 @@ class _Assembler:
         hints: Sequence[int],
         backend: target.Backend,
         check: Callable[[str, Step, dict[Node, int]], Check] | None,
+        fast_math: bool,
     ) -> None:
         self.graph = graph
         self.fused = fused
@@ -246,6 +265,10 @@ class _Assembler:
         self.slots: dict[Node, int] = {}
         self.count = 0
         self.check = check
+        device = backend.capabilities
+        self.native = device.native
+        if fast_math and device.native is not None:
+            self.native = device.native | device.fast
 
     def fresh(self) -> int:
         self.count += 1
@@ -277,7 +300,7 @@ class _Assembler:
         views: list[View] = []
         for node in chain:
             if node.prim.name == "permute":
-                views.append(("transpose", node.params["order"]))
+                views.append(("transpose", tuple(node.params["order"])))
             elif node.prim.name == "reshape":
                 views.append(("reshape", self._extents(node.shape)))
             else:
@@ -288,12 +311,22 @@ class _Assembler:
         operands = tuple((self.slots[base], self._views(chain)) for base, chain in step.operands)
         slot = self.slots[step.node] = self.fresh()
         params = {k: v for k, v in step.node.params.items() if k != "serial"}
-        self.program.steps.append(Call(step.key, slot, operands, params))
+        if step.key in self.backend.library:
+            self.program.steps.append(Call(step.key, slot, operands, params))
+            return
+        made = expand(step.key, step.node, self.backend.name, self.backend.capabilities)
+        shapes = tuple(self._extents(base.shape) for base, _ in step.operands)
+        result = self._extents(step.node.shape), step.node.dtype
+        first = len(self.program.kernels)
+        self.program.steps.append(
+            Expanded(step.key, slot, operands, params, made, shapes, result, first)
+        )
+        self.program.kernels += made.kernels
 
     def _region(self, step: RegionStep) -> None:
         hints = {dim: self.hints[dim.index] for dim in self.graph.table.dims}
         schedule = choose(step.region, hints, self.backend.capabilities)
-        lowered = lower(step.region, schedule)
+        lowered = lower(step.region, schedule, self.native)
         places: dict[tuple[str, int], int] = {}
         for k, source in enumerate(step.sources):
             places["in", k] = self.slots[source]
@@ -377,14 +410,25 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
                 )
                 announce(step)
                 lines.append(f"    {name('kernel', run)}({', '.join(f'b{s}' for s in step.slots)})")
+        elif isinstance(step, Expanded):
+            announce(step)
+            operands = [
+                (lengths(shape), [_sized(v, lengths) for v in views])
+                for shape, (_, views) in zip(step.shapes, step.operands, strict=True)
+            ]
+            built = program.built[step.first : step.first + len(step.expansion.kernels)]
+            result = lengths(step.result[0]), step.result[1]
+            call = bind_expanded(step.expansion, built, operands, result, backend)
+            given = ", ".join(f"b{s}" for s, _ in step.operands)
+            lines.append(f"    b{step.slot} = {name('expanded', call)}({given})")
         elif isinstance(step, Check):
             lines.append(f"    {name('check', step)}({', '.join(f'b{s}' for s in step.slots)})")
         else:
             announce(step)
             call = backend.library[step.key]
-            operands = ", ".join(viewed(s, v) for s, v in step.operands)
+            viewed_operands = ", ".join(viewed(s, v) for s, v in step.operands)
             extra = f", **{name('params', step.params)}" if step.params else ""
-            lines.append(f"    b{step.slot} = {name('library', call)}({operands}{extra})")
+            lines.append(f"    b{step.slot} = {name('library', call)}({viewed_operands}{extra})")
         dead = [slot for slot in last_use.get(number, ()) if slot >= count]
         if dead:
             lines.append("    del " + ", ".join(f"b{s}" for s in dead))
@@ -392,6 +436,16 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
     lines.append(f"    return ({results})")
     exec("\n".join(lines), space)
     return space["run"]  # type: ignore[no-any-return]
+
+
+def _sized(view: View, lengths: Callable[[Sequence[Extent]], tuple[int, ...]]) -> Any:
+    """A view as (kind, new shape, payload)."""
+    kind, payload = view
+    if kind == "transpose":
+        return kind, (), payload
+    if kind == "reshape":
+        return kind, lengths(payload), None
+    return kind, lengths(payload[0]), payload[1]
 
 
 def _last_uses(program: Program, count: int) -> dict[int, list[int]]:

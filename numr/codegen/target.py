@@ -25,8 +25,9 @@ class Capabilities:
         lanes: how many run one point of a kernel's grid at once, at most; 1 where a point is one
             thread's and threads are few.
         index: the dtype of positions and lengths in kernels.
-        native: scalar functions its kernels have to full precision, in any dtype; None if all.
-        fast: functions it has in float32 with few digits, which fast math may use.
+        native: scalar functions its kernels have to full precision, in any dtype ("sqrt") or in one
+            ("exp:f32"); None if they have all.
+        fast: functions it has with few digits, which fast math may use.
     """
 
     dtypes: frozenset[DType] = frozenset(ALL)

@@ -157,7 +157,7 @@ def eliminate(key: str, call: Operands) -> Expansion:
 def _elimination(key: str, call: Operands) -> Kernel:
     dtype = call.dtypes[0]
     solves = key in ("solve", "inv")
-    w = Writer(call.index, call.lanes)
+    w = Writer(call.index, call.lanes, call.device.native)
     a = w.buffer(dtype)
     b = w.buffer(dtype) if key == "solve" else None
     work, out = w.buffer(dtype, written=True), w.buffer(dtype, written=True)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from numr.codegen.kernel import Kernel
+from numr.codegen.target import Capabilities
 from numr.dtypes import DType
 
 Place = tuple[str, int]
@@ -25,16 +26,22 @@ class Operands:
         ranks: of the operands.
         params: the primitive's parameters.
         result: the result's dtype.
-        index: the dtype of positions.
-        lanes: how many may run one point together, at most.
+        device: what the device can do.
     """
 
     dtypes: tuple[DType, ...]
     ranks: tuple[int, ...]
     params: Mapping[str, Any]
     result: DType
-    index: DType
-    lanes: int
+    device: Capabilities
+
+    @property
+    def index(self) -> DType:
+        return self.device.index
+
+    @property
+    def lanes(self) -> int:
+        return self.device.lanes
 
 
 @dataclass(frozen=True, slots=True)

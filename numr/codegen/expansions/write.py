@@ -10,7 +10,7 @@ kernel = w.kernel()
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -32,12 +32,11 @@ from numr.codegen.kernel import (
     Var,
     verify,
 )
+from numr.codegen.mathematics import decomposed
 from numr.codegen.prepare import reachable
 from numr.codegen.region import Expr, ExprBuilder
 from numr.dtypes import DType, bool_
 from numr.ir.scalar import TABLE
-
-Available = Callable[[ExprBuilder, Sequence[Expr]], list[Expr]]
 
 _COMPARISONS = frozenset(("eq", "ne", "lt", "le", "gt", "ge"))
 
@@ -118,16 +117,11 @@ class Term:
 class Writer:
     """A kernel being written."""
 
-    def __init__(
-        self,
-        index: DType,
-        lanes: int = 1,
-        available: Available = lambda builder, roots: list(roots),
-    ) -> None:
-        """`available` puts expressions in terms of the functions that the device has."""
+    def __init__(self, index: DType, lanes: int = 1, native: Collection[str] | None = None) -> None:
+        """`native` names the mathematical functions that the device has; None if it has all."""
         self.index = index
         self.lanes = lanes
-        self.available = available
+        self.native = native
         self.lane = Term(self, Var("lane", index))
         self._body: list[Statement] = []
         self._buffers: list[Buffer] = []
@@ -222,7 +216,9 @@ class Writer:
         """A mathematical function, which a device may lack: see `numr.codegen.mathematics`."""
         b = ExprBuilder()
         leaf = b.load(0, (), x.dtype)
-        (expr,) = self.available(b, [b.op(TABLE[name], leaf)])
+        expr = b.op(TABLE[name], leaf)
+        if self.native is not None:
+            (expr,) = decomposed(b, [expr], self.native)
         return self.expression(expr, {leaf: x})
 
     def expression(self, expr: Expr, known: dict[Expr, Term]) -> Term:
@@ -263,8 +259,8 @@ class Writer:
     def loop(self, lo: Any, hi: Any, dealt: bool = False) -> Iterator[Term]:
         """A loop over [lo, hi), dealt out to the lanes or run by each of them."""
         var = self._fresh(self.index, "i")
-        ends = [self.term(x, self.index).value for x in (lo, hi)]
-        with self._inside(For(var, *ends, dealt=dealt and self.lanes > 1)):
+        first, end = (self.term(x, self.index).value for x in (lo, hi))
+        with self._inside(For(var, first, end, dealt=dealt and self.lanes > 1)):
             yield Term(self, var)
 
     @contextmanager

@@ -7,7 +7,7 @@ float64, with NumPy's and SciPy's values at zeros, infinities, poles and NaN.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from numr.codegen.mathematics import (
     bits,
@@ -24,7 +24,7 @@ from numr.codegen.mathematics.terms import Rule, rule
 from numr.codegen.prepare import reachable, remake, roots_of, transform, with_roots
 from numr.codegen.region import Expr, ExprBuilder, Region
 
-__all__ = ["FUNCTIONS", "mathematics"]
+__all__ = ["FUNCTIONS", "decomposed", "mathematics"]
 
 FUNCTIONS: dict[str, Rule] = {
     name: rule(formula)
@@ -49,7 +49,8 @@ def mathematics(builder: ExprBuilder, region: Region, native: Collection[str]) -
     Args:
         builder: what the region's expressions were built with.
         region: any region.
-        native: names of scalar operations that the target has for floating-point operands.
+        native: names of scalar operations that the target has for floating-point operands, or a name
+            and a dtype, as in "exp:f32".
 
     Returns:
         The region, with the rules of `FUNCTIONS` in place of every floating-point operation that is in
@@ -70,12 +71,19 @@ def mathematics(builder: ExprBuilder, region: Region, native: Collection[str]) -
         select
     """
 
+    return with_roots(region, decomposed(builder, roots_of(region), native))
+
+
+def decomposed(builder: ExprBuilder, roots: Sequence[Expr], native: Collection[str]) -> list[Expr]:
+    """Expressions without floating-point operations that the target lacks: see `mathematics`."""
+
     def wanted(expr: Expr) -> bool:
         return (
             expr.kind == "op"
             and expr.data.name in FUNCTIONS
-            and expr.data.name not in native
             and expr.args[0].dtype.kind == "f"
+            and expr.data.name not in native
+            and f"{expr.data.name}:{expr.args[0].dtype.short}" not in native
         )
 
     def rewrite(expr: Expr, args: tuple[Expr, ...]) -> Expr:
@@ -83,7 +91,7 @@ def mathematics(builder: ExprBuilder, region: Region, native: Collection[str]) -
             return FUNCTIONS[expr.data.name](builder, expr, args)
         return remake(builder, expr, args)
 
-    roots = roots_of(region)
+    roots = list(roots)
     while any(wanted(e) for e in reachable(roots)):
         roots = transform(roots, rewrite)
-    return with_roots(region, roots)
+    return roots

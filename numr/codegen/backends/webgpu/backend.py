@@ -21,7 +21,10 @@ from numr.dtypes import ALL, DType, as_dtype, int32
 
 # Invocations of a workgroup: what every device has.
 LANES = 256
-_NATIVE = frozenset(("sqrt", "floor", "ceil", "trunc", "rint", "rsqrt"))
+_NATIVE = frozenset(
+    ("sqrt", "floor", "ceil", "trunc", "rint", "rsqrt", "abs", "maximum", "minimum", "copysign")
+    + ("isnan", "isinf", "isfinite", "signbit")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ class WebGpu:
             lanes=LANES,
             index=int32,
             native=_NATIVE,
-            fast=print.FAST,
+            fast=frozenset(f"{name}:f32" for name in print.FAST),
         )
 
     def build(self, kernels: Sequence[Kernel], fast_math: bool) -> list[Any]:

@@ -43,6 +43,7 @@ FAST = frozenset(
     ("exp", "exp2", "log", "log2", "sin", "cos", "tan", "asin", "acos", "atan", "sinh", "cosh", "tanh",
      "asinh", "acosh", "atanh", "atan2", "pow")
 )  # fmt: skip
+_TYPES = frozenset(("i32", "u32", "i64", "u64", "f16", "f32", "f64"))
 STEP = {"add": "+", "mul": "*", "and": "&", "or": "|"}
 WRAPPING = ("add", "sub", "mul", "neg", "shift_left", "invert", "floor_divide")
 
@@ -163,14 +164,14 @@ class WgslPrinter:
             elif isinstance(s, Let) and s.op == "guarded_load":
                 condition, index = s.args
                 zero = self.literal(Literal(0, s.var.dtype))
-                yield f"{pad}var {s.var.name}: {local(s.var.dtype)} = {zero};"
+                yield f"{pad}var {_name(s.var)}: {local(s.var.dtype)} = {zero};"
                 loaded = self.load(s.buffer, self.value(index))
-                yield f"{pad}if ({self.value(condition)}) {{ {s.var.name} = {loaded}; }}"
+                yield f"{pad}if ({self.value(condition)}) {{ {_name(s.var)} = {loaded}; }}"
             else:
                 yield f"{pad}{self.statement(s)}"
 
     def loop(self, s: For, depth: int) -> Iterator[str]:
-        pad, name, kind = "  " * depth, s.var.name, local(s.var.dtype)
+        pad, name, kind = "  " * depth, _name(s.var), local(s.var.dtype)
         if isinstance(s.lo, Var) and s.lo.name == "lo":
             # The kernel's range: this is one point of it.
             yield f"{pad}{{ let {name}: {kind} = {self.index(s.var.dtype, 'point')};"
@@ -188,16 +189,16 @@ class WgslPrinter:
 
     def statement(self, s: Statement) -> str:
         if isinstance(s, Let):
-            return f"let {s.var.name}: {local(s.var.dtype)} = {self.expression(s)};"
+            return f"let {_name(s.var)}: {local(s.var.dtype)} = {self.expression(s)};"
         if isinstance(s, Declare):
-            return f"var {s.var.name}: {local(s.var.dtype)} = {self.value(s.value)};"
+            return f"var {_name(s.var)}: {local(s.var.dtype)} = {self.value(s.value)};"
         if isinstance(s, Assign):
-            return f"{s.var.name} = {self.value(s.value)};"
+            return f"{_name(s.var)} = {self.value(s.value)};"
         if isinstance(s, Accumulate):
-            step = self.combine(s.monoid, s.var.name, self.value(s.value), s.var.dtype)
-            return f"{s.var.name} = {step};"
+            step = self.combine(s.monoid, _name(s.var), self.value(s.value), s.var.dtype)
+            return f"{_name(s.var)} = {step};"
         if isinstance(s, Combine):
-            return f"{s.var.name} = {self.call(self.across(s), s.var.name, 'lane')};"
+            return f"{_name(s.var)} = {self.call(self.across(s), _name(s.var), 'lane')};"
         if isinstance(s, Barrier):
             return "workgroupBarrier(); storageBarrier();"
         assert isinstance(s, Store)
@@ -303,7 +304,9 @@ class WgslPrinter:
         if op in INFIX:
             return f"({args[0]} {INFIX[op]} {args[1]})"
         if op in ("shift_left", "shift_right"):
-            return f"({args[0]} {'<<' if op == 'shift_left' else '>>'} u32({args[1]}))"
+            count = s.args[1]
+            by = f"{count.value}u" if isinstance(count, Literal) else f"u32({args[1]})"
+            return f"({args[0]} {'<<' if op == 'shift_left' else '>>'} {by})"
         if op == "neg":
             zero = self.literal(Literal(0, operand))
             return f"({zero} - {args[0]})" if kind == "u" else f"(-{args[0]})"
@@ -364,7 +367,7 @@ class WgslPrinter:
             return self.index(x.dtype, f"P.{x.name}")
         if x.name == "lane":
             return self.index(x.dtype, "lane")
-        return x.name
+        return _name(x)
 
     def literal(self, x: Literal) -> str:
         kind = x.dtype.kind
@@ -392,6 +395,11 @@ class WgslPrinter:
                 f"bitcast<f32>({prelude.bits32(value)}u)" if _odd(value) else _decimal(value, "f")
             )
         return _decimal(value, "lf")
+
+
+def _name(x: Var) -> str:
+    """A variable's name; i32 is not free to be one."""
+    return x.name + "_" if x.name in _TYPES else x.name
 
 
 def _odd(value: float) -> bool:
