@@ -17,6 +17,7 @@ from numr.codegen.mathematics import (
     gamma,
     inverse_trigonometric,
     logarithm,
+    polygamma,
     power,
     trigonometric,
 )
@@ -38,6 +39,7 @@ FUNCTIONS: dict[str, Rule] = {
         fmod.FORMULAS,
         error_function.FORMULAS,
         gamma.FORMULAS,
+        polygamma.FORMULAS,
     )
     for name, formula in formulas.items()
 }
