@@ -96,11 +96,15 @@ class _Order:
         self.bits = [] if known is not None else [(whole & (1 << i)).differs(0) for i in range(4)]
         self.most = LARGEST_ORDER if known is None else known
 
+    @property
+    def possible(self) -> range:
+        return range(LARGEST_ORDER + 1) if self.known is None else range(self.known, self.known + 1)
+
     def pick(self, value: Callable[[int], Any]) -> Term:
         """A number that depends on the order."""
         if self.known is not None:
             return self.n.constant(float(value(self.known)))
-        level: Sequence[Any] = [self.n.constant(float(value(k))) for k in range(16)]
+        level: Sequence[Any] = [self.n.constant(float(value(k))) for k in self.possible]
         for bit in self.bits:
             level = [select(bit, level[k + 1], level[k]) for k in range(0, len(level), 2)]
         return level[0]  # type: ignore[no-any-return]
@@ -195,14 +199,16 @@ def _cotangent_sum(order: _Order, a: Term) -> Term:
         row, place = _cotangent_derivatives(n), 2 * j + (n + 1) % 2
         return row[place] * _PI ** (n + 1) if place < len(row) else Fraction(0)
 
-    total: Any = None
-    for j in range(order.most // 2 + 1, -1, -1):
+    top = max(len(_cotangent_derivatives(n)) for n in order.possible) - 1
+    total = order.pick(functools.partial(coefficient, j=top // 2))
+    for j in range(top // 2 - 1, -1, -1):
         here = order.pick(functools.partial(coefficient, j=j))
-        total = here if total is None else total * square + here
+        more = total * square + here
+        # The square may be infinite, and a coefficient of a higher order 0.
+        total = more if order.known is not None else select(total.equals(0.0), here, more)
     # The order's parity is not the polynomial's.
     odd = order.pick(lambda n: n % 2)
-    result: Term = total * select(odd.equals(0.0), c, 1.0)
-    return result
+    return total * select(odd.equals(0.0), c, 1.0)
 
 
 def _known(expr: Expr) -> Any:
