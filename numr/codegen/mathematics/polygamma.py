@@ -153,7 +153,8 @@ def _series(order: _Order, x: Term) -> Term:
     total = order.pick(lambda n: Fraction(n + 1, 12)) * square * total + over * 0.5
     total = total + order.pick(lambda n: Fraction(1, max(n, 1)))
     # Beyond, the power is infinite, and what it is made of not a number.
-    most = order.pick(lambda n: 2.0 ** (shift(n) + (x.layout.bias + 0.9) / max(n, 1)))
+    room = x.layout.bias + 0.9
+    most = order.pick(lambda n: 2.0 ** (shift(n) + room / n) if n > 1 else largest(x))
     return select(x > most, 0.0, total / order.careful_power(x))
 
 
