@@ -15,6 +15,8 @@ import numpy as np
 
 import numr.primitives  # noqa: F401  (fills the registry)
 from numr.codegen import target
+from numr.codegen.expansions import EXPANSIONS
+from numr.errors import DeviceError
 from numr.ir.primitive import REGISTRY, Primitive
 
 COLUMNS = ("jvp", "transpose", "batch", "reference", "samples")
@@ -63,12 +65,14 @@ def backends(prim: Primitive) -> dict[str, str]:
     found = {}
     for name in target.names():
         backend = target.get(name)
-        gaps = backend.capabilities.gaps or {}
-        reason = gaps.get(prim.name)
+        try:
+            reason = backend.capabilities.gaps.get(prim.name)
+        except DeviceError:
+            reason = "no such device here"
         library = getattr(backend, "library", None)
         if reason is None and library is not None and prim.lowering in ("library", "scan"):
             key = getattr(prim, "library", prim.name)
-            reason = None if key in library else "MISSING"
+            reason = None if key in library or key in EXPANSIONS else "MISSING"
         found[name] = "yes" if reason is None else reason
     return found
 

@@ -17,6 +17,7 @@ from numr.errors import ConfigError
 
 OTHER: dict[str, Any] = {
     "default_float": "float32",
+    "default_device": "reference",
     "fast_math": True,
     "node_limit": 17,
     "cache": "read",

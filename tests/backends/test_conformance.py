@@ -11,13 +11,14 @@ import pytest
 
 import numr.primitives  # noqa: F401  (fills the registry)
 from numr.codegen.program import compile_graph
+from numr.devices import device_of, to_device, to_host
 from numr.dtypes import as_dtype
 from numr.ir.interpret import interpret
 from numr.ir.node import Node
 from numr.ir.primitive import REGISTRY, Primitive, Sample
 from numr.primitives.source import leaf
 
-BACKENDS = ("cpu",)
+BACKENDS = ("cpu", "webgpu")
 # Relative to the largest magnitude involved: what a few ulp in each of several steps amount to.
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12, "complex64": 5e-5, "complex128": 1e-11}
 # Powers that overflow or divide by zero in integers have no meaning to compare.
@@ -57,6 +58,8 @@ def test_value(prim: Primitive, sample: Sample, device: str) -> None:
     operands, out = build(prim, sample)
     (want,) = interpret([out], {})
     run = compile_graph(operands, [out], device=device)
-    (got,) = run(*(x.value for x in operands))
-    agree(np.asarray(got), want, prim.name)
+    (got,) = run(*(to_device(x.value, device) for x in operands))
+    assert device_of(got) == device
+    got = to_host(got)
+    agree(got, want, prim.name)
     assert as_dtype(got.dtype) is out.dtype

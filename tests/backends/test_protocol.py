@@ -15,7 +15,11 @@ _USE = re.compile(r"(?:\b|_)backend\.([a-z]\w*)")
 
 
 def members(protocol: type) -> set[str]:
-    methods = {name for name, value in vars(protocol).items() if inspect.isfunction(value)}
+    methods = {
+        name
+        for name, value in vars(protocol).items()
+        if inspect.isfunction(value) or isinstance(value, property)
+    }
     return {n for n in methods | set(protocol.__annotations__) if not n.startswith("_")}
 
 

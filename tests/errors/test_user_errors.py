@@ -269,7 +269,7 @@ def test_arguments_that_are_no_arrays() -> None:
     assert "static" in text
 
 
-@pytest.mark.parametrize("device", ["cuda", "webgpu", "abacus"])
+@pytest.mark.parametrize("device", ["cuda", "abacus"])
 def test_devices(device: str) -> None:
     text = said(lambda: nr.jit(nr.sin, device=device)(1.0), errors.DeviceError)
     assert device in text
