@@ -159,25 +159,26 @@ def _series(order: _Order, x: Term) -> Term:
 
 
 def _positive(order: _Order, x: Term) -> Term:
-    """2^(j n) times the sum over k of (x + k)^-(n + 1) for x > 0."""
+    """n! times the sum over k of (x + k)^-(n + 1) for x > 0."""
     edge = _edge(x, order.most)
     far = x >= float(edge)
-    total = _series(order, select(far, x, x + float(edge)))
+    series = _series(order, select(far, x, x + float(edge)))
     s = order.pick(lambda n: n + 1)
     upper = high(x)
     lower = x - upper
-    terms = total.constant(0.0)
-    for k in range(edge - 1, -1, -1):
+    terms = series.constant(0.0)
+    for k in range(edge - 1, 0, -1):
         y = x + float(k)
         power = order.power(y)
         # The first terms are most of a small x's sum.
-        whole = order.careful_power(y, y) if k < 2 else power * y
-        if k:
-            # What the sum's rounding left out, times the slope; upper + k is exact.
-            lost = lower - (y - (upper + float(k)))
-            whole = whole + s * lost * power
-        terms = terms + 1.0 / whole
-    return select(far, total, terms + total)
+        whole = order.careful_power(y, y) if k == 1 else power * y
+        # What the sum's rounding left out, times the slope; upper + k is exact.
+        lost = lower - (y - (upper + float(k)))
+        terms = terms + 1.0 / (whole + s * lost * power)
+    factorial = order.pick(lambda n: math.ldexp(math.factorial(n), -n * shift(n)))
+    # The factorial first: nothing is out of range before the result is.
+    here = (factorial / order.careful_power(x)) / x
+    return select(far, series * factorial, (terms + series) * factorial + here)
 
 
 def _cotangent_derivatives(order: int) -> list[int]:
@@ -236,12 +237,15 @@ def polygamma(n: Term, x: Term) -> Term:
     order = _Order(select(right, n, 1.0), known)
     a = abs(x)
     left = x < 0.0
-    factorial = order.pick(lambda n: math.ldexp(math.factorial(n), -n * shift(n)))
-    total = _positive(order, select(left, a + 1.0, a)) * factorial
+    total = _positive(order, select(left, a + 1.0, a))
     sign = order.pick(lambda n: (-1) ** (n + 1))
     y = select(left, _cotangent_sum(order, a) - total, total * sign)
     pole = (x <= 0.0) & x.floor().equals(x)
-    y = first((pole, sign * INFINITY), (x > largest(x), sign * 0.0), otherwise=y)
+    y = first(
+        (pole, sign * INFINITY),
+        (x > largest(x), order.pick(lambda n: (-1) ** (n + 1) * 0.0)),
+        otherwise=y,
+    )
     y = select(x.isnan(), x, y)
     if known is not None:
         return y
