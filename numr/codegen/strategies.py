@@ -198,7 +198,7 @@ def _keep_rows(emitter: Emitter, region: Region) -> None:
     candidates = [
         e
         for e in sorted(set().union(*loops), key=lambda e: -e.number)
-        if e.kind == "op" and e.data.cost >= KEEP_COST and sum(e in loop for loop in loops) > 1
+        if e.kind == "op" and sum(e in loop for loop in loops) > 1 and _worth_keeping(emitter, e)
     ]
     for e in candidates:
         # Only a result that is made from the value: it is then read before the result overwrites it.
@@ -207,6 +207,14 @@ def _keep_rows(emitter: Emitter, region: Region) -> None:
         if home is not None:
             del free[home]
             emitter.keep[e] = (_buffer(region, home), home.index, home.shape)
+
+
+def _worth_keeping(emitter: Emitter, e: Expr) -> bool:
+    """Whether a value costs more than its way to memory: by itself, or, where mathematics is written out
+    and rows are the work of many lanes, with what it is made of."""
+    if e.data.cost >= KEEP_COST or emitter.lanes == 1:
+        return bool(e.data.cost >= KEEP_COST)
+    return sum(_cost(x) for x in _own([e])) >= 2 * KEEP_COST
 
 
 def _own(roots: Sequence[Expr]) -> set[Expr]:
