@@ -232,7 +232,11 @@ def measure(item: Case, code: str, count: int) -> Row:
     return Row(item, code, errors, tuple(float(a[place]) for a in arrays), speed)
 
 
-PREAMBLE = """# Accuracy of the mathematical functions on the CPU
+OTHERS = "<!-- webgpu: begin -->"
+
+PREAMBLE = """# Accuracy of the mathematical functions
+
+## On the CPU
 
 The largest error seen against mpmath ({precision} bits), in units in the last place of the correctly
 rounded result, over {count} arguments for each function and dtype, drawn over the whole domain named:
@@ -302,7 +306,11 @@ def main() -> None:
             print(
                 item.name, item.where, code, rows[-1].errors, f"{rows[-1].speed:.2f} ns", flush=True
             )
-    options.output.write_text(report(rows, options.points))
+    # What was measured on other devices stays.
+    old = options.output.read_text() if options.output.exists() else ""
+    _, mark, others = old.partition(OTHERS)
+    text = report(rows, options.points)
+    options.output.write_text(f"{text}\n{mark}{others}" if mark else text)
 
 
 if __name__ == "__main__":
