@@ -67,6 +67,7 @@ uint8 = DType("uint8", "u", "u8")
 uint16 = DType("uint16", "u", "u16")
 uint32 = DType("uint32", "u", "u32")
 uint64 = DType("uint64", "u", "u64")
+float16 = DType("float16", "f", "f16")
 float32 = DType("float32", "f", "f32")
 float64 = DType("float64", "f", "f64")
 complex64 = DType("complex64", "c", "c64")
@@ -82,6 +83,7 @@ ALL: tuple[DType, ...] = (
     uint16,
     uint32,
     uint64,
+    float16,
     float32,
     float64,
     complex64,

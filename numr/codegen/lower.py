@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from numr.codegen.decompose import decompose
+from numr.codegen.halves import halves, has_halves
 from numr.codegen.kernel import (
     Accumulate,
     Combine,
@@ -380,6 +381,8 @@ def lower(region: Region, schedule: Schedule, native: Collection[str] | None = N
     region = with_roots(
         region, transform(roots_of(region), lambda e, args: _import(builder, e, args))
     )
+    if has_halves(region):
+        region = halves(builder, region)
     if schedule.reduces:
         # Squares first, so that mirrored terms are recognised, and again for what is then left of them.
         region = share_squares(builder, unroll(builder, region))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from numr.dtypes import DType, bool_, float32, float64, int32
+from numr.dtypes import DType, bool_, float16, float32, float64, int32
 from numr.ir.node import Node
 from numr.ir.rewrite.engine import Rule
 from numr.primitives.elementwise import (
@@ -179,7 +179,7 @@ def lossless(source: DType, target: DType) -> bool:
             and target.kind == "c"
             and (target.bits >= source.bits * (1 if source.kind == "c" else 2))
         )
-    digits = {float32: 24, float64: 53}
+    digits = {float16: 11, float32: 24, float64: 53}
     if target.kind == "f":
         return digits[target] >= digits.get(source, source.bits)
     return target.bits > source.bits if target.kind != source.kind else target.bits >= source.bits
@@ -195,6 +195,29 @@ def _cast_cast(node: Node) -> Node | None:
     return cast(origin, node.dtype) if lossless(origin.dtype, x.dtype) else None
 
 
+_CALLS = (
+    "matmul", "sort", "argsort", "cumsum", "cumprod", "linear_recurrence", "cholesky",
+    "triangular_solve", "solve", "inv", "det", "logabsdet", "signdet", "scatter",
+)  # fmt: skip
+
+
+def _sorted_halves(x: Node) -> Node:
+    from numr.primitives.shape import BROADCAST
+    from numr.primitives.sorting import sort
+
+    rows = BROADCAST(cast(x, float16), shape=(2, *x.shape), axes=tuple(range(1, x.rank + 1)))
+    return sort(rows, axis=0)
+
+
+@function_rule("calls-on-halves", _CALLS, lambda x: _sorted_halves(x))
+def _calls_on_halves(node: Node) -> Node | None:
+    """Libraries have no float16, and what they sum is better summed in float32."""
+    if all(x.dtype is not float16 for x in node.inputs):
+        return None
+    wide = [cast(x, float32) if x.dtype is float16 else x for x in node.inputs]
+    return cast(node.prim(*wide, **node.params), node.dtype)
+
+
 @function_rule("cast-of-constant", ["cast"], lambda c: CAST(c, dtype=int32), kinds="bi")
 def _cast_constant(node: Node) -> Node | None:
     after = cast(node.inputs[0], node.dtype)
@@ -208,5 +231,6 @@ RULES: tuple[Rule, ...] = (
     _select_known,
     _never_zero,
     _cast_cast,
+    _calls_on_halves,
     _cast_constant,
 )

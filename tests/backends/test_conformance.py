@@ -20,7 +20,13 @@ from numr.primitives.source import leaf
 
 BACKENDS = ("cpu", "webgpu")
 # Relative to the largest magnitude involved: what a few ulp in each of several steps amount to.
-TOLERANCE = {"float32": 2e-5, "float64": 1e-12, "complex64": 5e-5, "complex128": 1e-11}
+TOLERANCE = {
+    "float16": 2e-3,
+    "float32": 2e-5,
+    "float64": 1e-12,
+    "complex64": 5e-5,
+    "complex128": 1e-11,
+}
 # Powers that overflow or divide by zero in integers have no meaning to compare.
 SKIP_SPECIAL = ("pow",)
 

@@ -1,0 +1,98 @@
+"""Floating-point numbers of 16 bits: words in memory, float32 in arithmetic.
+
+No target need know them. An expression is rounded to 16 bits where it is stored, and where a user
+casts to them, but not at every step between.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from numr.codegen.prepare import reachable, remake, roots_of, transform
+from numr.codegen.region import Expr, ExprBuilder, Operand, Region
+from numr.dtypes import float16, float32, uint16, uint32
+from numr.errors import UnsupportedError
+from numr.ir import scalar as S
+
+
+def has_halves(region: Region) -> bool:
+    """Whether anything in a region is a floating-point number of 16 bits."""
+    dtypes = {e.dtype for e in reachable(roots_of(region))} | {o.dtype for o in region.outputs}
+    return float16 in dtypes
+
+
+def halves(b: ExprBuilder, region: Region) -> Region:
+    """The region over words of 16 bits, with arithmetic in float32."""
+
+    def rule(expr: Expr, args: tuple[Expr, ...]) -> Expr:
+        if expr.kind == "op" and expr.data is S.nextafter and expr.dtype is float16:
+            raise UnsupportedError("nextafter of float16 is not compiled: use float32")
+        if expr.dtype is not float16:
+            return remake(b, expr, args)
+        if expr.kind == "const":
+            return b.const(float(np.float16(expr.data)), float32)
+        if expr.kind == "load":
+            return unpacked(b, b.load(expr.data, args, uint16))
+        if expr.kind == "guarded":
+            return unpacked(b, b.load(expr.data, args[:-1], uint16, args[-1]))
+        if expr.kind == "cast":
+            return unpacked(b, packed(b, b.cast(args[0], float32)))
+        return remake(b, expr, args)
+
+    operands = tuple(_word(o) for o in region.operands)
+    new = dict(zip(roots_of(region), transform(roots_of(region), rule), strict=True))
+    outputs = []
+    for o in region.outputs:
+        expr, index = new[o.expr], tuple(new[e] for e in o.index)
+        if o.dtype is float16:
+            outputs.append(replace(o, expr=packed(b, expr), index=index, dtype=uint16))
+        else:
+            outputs.append(replace(o, expr=expr, index=index))
+    return Region(operands, tuple(outputs))
+
+
+def _word(operand: Operand) -> Operand:
+    return Operand(uint16, operand.shape) if operand.dtype is float16 else operand
+
+
+def unpacked(b: ExprBuilder, word: Expr) -> Expr:
+    """The float32 that a word of float16 stands for."""
+
+    def c(value: int) -> Expr:
+        return b.const(value, uint32)
+
+    w = b.cast(word, uint32)
+    rest = b.op(S.and_, w, c(0x7FFF))
+    wide = b.op(S.shift_left, rest, c(13))
+    # The exponent's bias differs by 112; an exponent of all ones stays one.
+    normal = b.op(S.add, wide, c(112 << 23))
+    special = b.op(S.or_, wide, c(0x7F800000))
+    bits = b.op(S.select, b.op(S.ge, rest, c(0x7C00)), special, normal)
+    small = b.op(S.mul, b.cast(rest, float32), b.const(2.0**-24, float32))
+    bits = b.op(S.select, b.op(S.lt, rest, c(0x400)), b.bitcast(small, uint32), bits)
+    sign = b.op(S.shift_left, b.op(S.and_, w, c(0x8000)), c(16))
+    return b.bitcast(b.op(S.or_, bits, sign), float32)
+
+
+def packed(b: ExprBuilder, x: Expr) -> Expr:
+    """A float32 rounded to float16, half to even, as a word."""
+
+    def c(value: int) -> Expr:
+        return b.const(value, uint32)
+
+    bits = b.bitcast(x, uint32)
+    size = b.op(S.and_, bits, c(0x7FFFFFFF))
+    odd = b.op(S.and_, b.op(S.shift_right, size, c(13)), c(1))
+    raised = b.op(S.add, b.op(S.add, size, c(0xFFF)), odd)
+    normal = b.op(S.shift_right, b.op(S.sub, raised, c(112 << 23)), c(13))
+    # Below 2^-14 a word counts steps of 2^-24.
+    steps = b.op(S.rint, b.op(S.mul, b.bitcast(size, float32), b.const(2.0**24, float32)))
+    is_small = b.op(S.lt, size, c(0x38800000))
+    steps = b.op(S.select, is_small, steps, b.const(0.0, float32))
+    word = b.op(S.select, is_small, b.cast(steps, uint32), normal)
+    word = b.op(S.select, b.op(S.ge, size, c(0x477FF000)), c(0x7C00), word)
+    word = b.op(S.select, b.op(S.gt, size, c(0x7F800000)), c(0x7E00), word)
+    sign = b.op(S.and_, b.op(S.shift_right, bits, c(16)), c(0x8000))
+    return b.cast(b.op(S.or_, word, sign), uint16)
