@@ -48,7 +48,7 @@ def _for_lanes(schedule: Schedule, region: Region, hints: Mapping[Dim, int], mos
         return replace(schedule, block=OWNERS if updates >= LANES_WORTH else 1)
     reductions = [e for e in reachable(roots_of(region)) if e.kind == "reduce"]
     longest = max(_length(r.data[1], hints) for r in reductions)
-    lanes = 1 if longest < LANES_WORTH else min(most, 64 if longest <= 128 else 256)
+    lanes = 1 if longest < LANES_WORTH else min(most, 64 if longest <= 1024 else 256)
     return replace(schedule, lanes=lanes, flat=True)
 
 

@@ -115,31 +115,36 @@ _ZEROS = {"f32": "0.0f", "f64": "0.0lf", "i32": "0i", "u32": "0u", "i64": "0li",
 
 
 def _across(monoid: str, t: str, lanes: int) -> list[str]:
-    """The reduction of one value of every lane, in a tree, so that its order is always the same."""
+    """The reduction of one value of every lane, in two steps of about the square root of their number:
+    the order is always the same, and there are two barriers, which cost more than what they part."""
     kind = "u32" if t == "bool" else t
-    scratch = f"scratch_{monoid}_{t}"
+    parts = 1 << (lanes.bit_length() // 2)
+    first, second = f"scratch_{monoid}_{t}", f"partial_{monoid}_{t}"
     step = {
-        "add": "x + y", "mul": "x * y", "and": "x & y", "or": "x | y",
-        "max": f"max_nan_{t}(x, y)" if t[0] == "f" else "max(x, y)",
-        "min": f"min_nan_{t}(x, y)" if t[0] == "f" else "min(x, y)",
+        "add": "total + next", "mul": "total * next", "and": "total & next", "or": "total | next",
+        "max": f"max_nan_{t}(total, next)" if t[0] == "f" else "max(total, next)",
+        "min": f"min_nan_{t}(total, next)" if t[0] == "f" else "min(total, next)",
     }[monoid]  # fmt: skip
     value = "select(0u, 1u, value)" if t == "bool" else "value"
-    result = f"{scratch}[0] != 0u" if t == "bool" else f"{scratch}[0]"
     return [
-        f"var<workgroup> {scratch}: array<{kind}, {lanes}>;",
+        f"var<workgroup> {first}: array<{kind}, {lanes}>;",
+        f"var<workgroup> {second}: array<{kind}, {parts}>;",
         f"fn lanes_{monoid}_{t}(value: {t}, lane: i32) -> {t} {{",
-        f"  {scratch}[lane] = {value};",
+        f"  {first}[lane] = {value};",
         "  workgroupBarrier();",
-        f"  for (var half: i32 = {lanes // 2}; half > 0; half = half / 2) {{",
-        "    if (lane < half) {",
-        f"      let x = {scratch}[lane]; let y = {scratch}[lane + half];",
-        f"      {scratch}[lane] = {step};",
+        f"  if (lane < {parts}) {{",
+        f"    var total = {first}[lane];",
+        f"    for (var k: i32 = lane + {parts}; k < {lanes}; k = k + {parts}) {{",
+        f"      let next = {first}[k]; total = {step};",
         "    }",
-        "    workgroupBarrier();",
+        f"    {second}[lane] = total;",
         "  }",
-        f"  let total = {result};",
         "  workgroupBarrier();",
-        "  return total;",
+        f"  var total = {second}[0];",
+        f"  for (var k: i32 = 1; k < {parts}; k = k + 1) {{",
+        f"    let next = {second}[k]; total = {step};",
+        "  }",
+        f"  return total{' != 0u' if t == 'bool' else ''};",
         "}",
     ]
 
