@@ -18,6 +18,7 @@ from numr.autodiff import grad, jvp, linearize, stop_gradient, value_and_grad, v
 from numr.devices import get_default_device, set_default_device
 from numr.dtypes import (
     DType,
+    as_dtype,
     bool_,
     complex64,
     complex128,
@@ -55,6 +56,8 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"numr.{name}")
     if name in _LAZY_NAMES:
         return getattr(importlib.import_module(_LAZY_NAMES[name]), name)
+    if name == "bfloat16":
+        return as_dtype(name)
     raise AttributeError(f"module 'numr' has no attribute {name!r}")
 
 

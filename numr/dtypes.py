@@ -57,6 +57,11 @@ class DType:
     def is_inexact(self) -> bool:
         return self.kind in "fc"
 
+    @property
+    def is_half(self) -> bool:
+        """Whether it is a floating dtype of 16 bits, which is stored as such and computed in float32."""
+        return self.bits == 16 and self.kind == "f"
+
 
 bool_ = DType("bool", "b", "bool")
 int8 = DType("int8", "i", "i8")
@@ -112,6 +117,8 @@ def as_dtype(value: Any) -> DType:
         found = _BY_NUMPY.get(value)
     except TypeError:
         found = None
+    if found is None and "bfloat16" in (value, getattr(value, "name", ""), _type_name(value)):
+        return _bfloat16()
     if found is None:
         if isinstance(value, type) and value in DEFAULT_BY_PYTHON:
             return DEFAULT_BY_PYTHON[value]
@@ -125,6 +132,24 @@ def as_dtype(value: Any) -> DType:
         names = ", ".join(d.name for d in ALL)
         raise TypeError(f"numr has no dtype for {value!r}; it has {names}")
     return found
+
+
+def _type_name(value: Any) -> str:
+    return value.__name__ if isinstance(value, type) else ""
+
+
+def _bfloat16() -> DType:
+    """The dtype of ml_dtypes, which need not be installed: nothing else knows it.
+
+    Raises:
+        TypeError: if it is not.
+    """
+    try:
+        import ml_dtypes  # noqa: F401  (NumPy knows the name from then on)
+    except ImportError:
+        raise TypeError("bfloat16 needs the package ml_dtypes: pip install ml_dtypes") from None
+    made = DType("bfloat16", "f", "bf16")
+    return _BY_NUMPY.setdefault(made.dtype, made)
 
 
 _COMPLEX_PART = {complex64: float32, complex128: float64}
@@ -153,7 +178,13 @@ _PROMOTION: dict[tuple[DType, DType], DType] = {
 
 def promote(a: DType, b: DType) -> DType:
     """The common dtype of two arrays (array API table, then NumPy's for mixed kinds)."""
-    return _PROMOTION[a, b]
+    found = _PROMOTION.get((a, b))
+    if found is None:  # one of them is bfloat16
+        rank = {"b": 0, "i": 0, "u": 0, "f": 1, "c": 2}
+        found = a if rank[a.kind] >= rank[b.kind] else b
+        if a.kind == b.kind == "f" and a is not b:
+            found = max(a, b, float32, key=lambda d: d.bits)
+    return found
 
 
 _KIND_RANK = {"b": 0, "i": 1, "u": 1, "f": 2, "c": 3}

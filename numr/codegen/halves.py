@@ -12,7 +12,7 @@ import numpy as np
 
 from numr.codegen.prepare import reachable, remake, roots_of, transform
 from numr.codegen.region import Expr, ExprBuilder, Operand, Region
-from numr.dtypes import float16, float32, uint16, uint32
+from numr.dtypes import DType, float16, float32, uint16, uint32
 from numr.errors import UnsupportedError
 from numr.ir import scalar as S
 
@@ -20,25 +20,26 @@ from numr.ir import scalar as S
 def has_halves(region: Region) -> bool:
     """Whether anything in a region is a floating-point number of 16 bits."""
     dtypes = {e.dtype for e in reachable(roots_of(region))} | {o.dtype for o in region.outputs}
-    return float16 in dtypes
+    return any(d.is_half for d in dtypes)
 
 
 def halves(b: ExprBuilder, region: Region) -> Region:
     """The region over words of 16 bits, with arithmetic in float32."""
 
     def rule(expr: Expr, args: tuple[Expr, ...]) -> Expr:
-        if expr.kind == "op" and expr.data is S.nextafter and expr.dtype is float16:
-            raise UnsupportedError("nextafter of float16 is not compiled: use float32")
-        if expr.dtype is not float16:
+        dtype = expr.dtype
+        if not dtype.is_half:
             return remake(b, expr, args)
+        if expr.kind == "op" and expr.data is S.nextafter:
+            raise UnsupportedError(f"nextafter of {dtype} is not compiled: use float32")
         if expr.kind == "const":
-            return b.const(float(np.float16(expr.data)), float32)
+            return b.const(float(np.asarray(expr.data, dtype.dtype)), float32)
         if expr.kind == "load":
-            return unpacked(b, b.load(expr.data, args, uint16))
+            return unpacked(b, b.load(expr.data, args, uint16), dtype)
         if expr.kind == "guarded":
-            return unpacked(b, b.load(expr.data, args[:-1], uint16, args[-1]))
+            return unpacked(b, b.load(expr.data, args[:-1], uint16, args[-1]), dtype)
         if expr.kind == "cast":
-            return unpacked(b, packed(b, b.cast(args[0], float32)))
+            return unpacked(b, packed(b, b.cast(args[0], float32), dtype), dtype)
         return remake(b, expr, args)
 
     operands = tuple(_word(o) for o in region.operands)
@@ -46,24 +47,27 @@ def halves(b: ExprBuilder, region: Region) -> Region:
     outputs = []
     for o in region.outputs:
         expr, index = new[o.expr], tuple(new[e] for e in o.index)
-        if o.dtype is float16:
-            outputs.append(replace(o, expr=packed(b, expr), index=index, dtype=uint16))
+        if o.dtype.is_half:
+            word = packed(b, expr, o.dtype)
+            outputs.append(replace(o, expr=word, index=index, dtype=uint16))
         else:
             outputs.append(replace(o, expr=expr, index=index))
     return Region(operands, tuple(outputs))
 
 
 def _word(operand: Operand) -> Operand:
-    return Operand(uint16, operand.shape) if operand.dtype is float16 else operand
+    return Operand(uint16, operand.shape) if operand.dtype.is_half else operand
 
 
-def unpacked(b: ExprBuilder, word: Expr) -> Expr:
-    """The float32 that a word of float16 stands for."""
+def unpacked(b: ExprBuilder, word: Expr, dtype: DType) -> Expr:
+    """The float32 that a word of float16 or bfloat16 stands for."""
 
     def c(value: int) -> Expr:
         return b.const(value, uint32)
 
     w = b.cast(word, uint32)
+    if dtype is not float16:
+        return b.bitcast(b.op(S.shift_left, w, c(16)), float32)
     rest = b.op(S.and_, w, c(0x7FFF))
     wide = b.op(S.shift_left, rest, c(13))
     # The exponent's bias differs by 112; an exponent of all ones stays one.
@@ -76,14 +80,21 @@ def unpacked(b: ExprBuilder, word: Expr) -> Expr:
     return b.bitcast(b.op(S.or_, bits, sign), float32)
 
 
-def packed(b: ExprBuilder, x: Expr) -> Expr:
-    """A float32 rounded to float16, half to even, as a word."""
+def packed(b: ExprBuilder, x: Expr, dtype: DType) -> Expr:
+    """A float32 rounded to float16 or bfloat16, half to even, as a word."""
 
     def c(value: int) -> Expr:
         return b.const(value, uint32)
 
     bits = b.bitcast(x, uint32)
     size = b.op(S.and_, bits, c(0x7FFFFFFF))
+    if dtype is not float16:
+        # The first half of a float32.
+        odd = b.op(S.and_, b.op(S.shift_right, bits, c(16)), c(1))
+        raised = b.op(S.add, b.op(S.add, bits, c(0x7FFF)), odd)
+        quiet = b.op(S.or_, bits, c(0x400000))
+        nan = b.op(S.gt, size, c(0x7F800000))
+        return b.cast(b.op(S.shift_right, b.op(S.select, nan, quiet, raised), c(16)), uint16)
     odd = b.op(S.and_, b.op(S.shift_right, size, c(13)), c(1))
     raised = b.op(S.add, b.op(S.add, size, c(0xFFF)), odd)
     normal = b.op(S.shift_right, b.op(S.sub, raised, c(112 << 23)), c(13))

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from numr import messages
 from numr.codegen.target import Capabilities
-from numr.dtypes import DType
+from numr.dtypes import DType, float32, uint16
 from numr.ir.node import Node
 from numr.primitives.source import CONST, SIZE_OF
 
@@ -30,11 +30,17 @@ def require(order: Iterable[Node], device: str, capabilities: Capabilities) -> N
     """
     for node in order:
         # Numbers and lengths become part of kernels, in what dtype they are used.
-        if node.dtype not in capabilities.dtypes and node.prim not in (CONST, SIZE_OF):
+        if not _has(capabilities, node.dtype) and node.prim not in (CONST, SIZE_OF):
             raise _lacks(node, device, node.dtype)
         reason = capabilities.gaps.get(node.prim.name)
         if reason is not None:
             raise messages.device_gap(device, node.prim.name, reason, node.location)
+
+
+def _has(capabilities: Capabilities, dtype: DType) -> bool:
+    if dtype.is_half:  # words in memory, float32 in arithmetic
+        return {uint16, float32} <= capabilities.dtypes
+    return dtype in capabilities.dtypes
 
 
 def _lacks(node: Node, device: str, dtype: DType) -> Exception:

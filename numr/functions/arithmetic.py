@@ -435,11 +435,11 @@ def nan_to_num(
         >>> nr.nan_to_num(nr.asarray([1.0, nr.nan, nr.inf]), posinf=9.0)
         numr.Array([1., 0., 9.])
     """
-    import numpy as np
+    from numr.functions.inspection import finfo
 
     (node,), weak = promoted("nan_to_num", (x,), ORDERED)
     if node.dtype.kind == "f":
-        limits = np.finfo(node.dtype.dtype)
+        limits = finfo(node.dtype)
         for value, put in (
             (float("inf"), float(limits.max) if posinf is None else posinf),
             (float("-inf"), float(limits.min) if neginf is None else neginf),

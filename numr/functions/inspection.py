@@ -97,7 +97,13 @@ def finfo(type: Any, /) -> FInfo:
         (32, 2.220446049250313e-16)
     """
     dtype = dtypes.real_part_dtype(_dtype_of(type))
-    found = np.finfo(dtype.dtype)
+    found: Any
+    if dtype.name == "bfloat16":
+        import ml_dtypes
+
+        found = ml_dtypes.finfo(dtype.dtype)
+    else:
+        found = np.finfo(dtype.dtype)
     eps, largest, least, normal = map(
         float, (found.eps, found.max, found.min, found.smallest_normal)
     )

@@ -8,11 +8,15 @@ from typing import Any
 import numpy as np
 
 from numr.devices import to_host
+from numr.dtypes import float16
 from numr.ir.node import Node, toposort
 
 
 def evaluate(node: Node, arrays: Sequence[Any]) -> Any:
     """A node's value by its primitive's reference, given its operands' values."""
+    if any(x.dtype.is_half and x.dtype is not float16 for x in node.inputs):
+        # NumPy knows no arithmetic of bfloat16, or not all of it.
+        arrays = [a.astype(np.float32) if a.dtype.name == "bfloat16" else a for a in arrays]
     result = np.asarray(node.prim.reference(*arrays, **node.params), node.dtype.dtype)
     return result.reshape(tuple(map(int, node.shape)))
 

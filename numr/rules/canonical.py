@@ -179,8 +179,10 @@ def lossless(source: DType, target: DType) -> bool:
             and target.kind == "c"
             and (target.bits >= source.bits * (1 if source.kind == "c" else 2))
         )
-    digits = {float16: 11, float32: 24, float64: 53}
+    digits = {float32: 24, float64: 53}
     if target.kind == "f":
+        if source.is_half or target.is_half:
+            return source is target or not target.is_half
         return digits[target] >= digits.get(source, source.bits)
     return target.bits > source.bits if target.kind != source.kind else target.bits >= source.bits
 
@@ -212,9 +214,9 @@ def _sorted_halves(x: Node) -> Node:
 @function_rule("calls-on-halves", _CALLS, lambda x: _sorted_halves(x))
 def _calls_on_halves(node: Node) -> Node | None:
     """Libraries have no float16, and what they sum is better summed in float32."""
-    if all(x.dtype is not float16 for x in node.inputs):
+    if not any(x.dtype.is_half for x in node.inputs):
         return None
-    wide = [cast(x, float32) if x.dtype is float16 else x for x in node.inputs]
+    wide = [cast(x, float32) if x.dtype.is_half else x for x in node.inputs]
     return cast(node.prim(*wide, **node.params), node.dtype)
 
 
