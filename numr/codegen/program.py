@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from numr import config
+from numr import config, messages
 from numr.codegen import target
 from numr.codegen.check import Check, check
 from numr.codegen.expanded import bind as bind_expanded
@@ -404,6 +404,7 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
         elif isinstance(step, Launch):
             points, work = step.stage.points(sizes), step.stage.work(sizes)
             if points > 0:
+                _require_trips(step, points, work, backend)
                 built = program.built[step.kernel]
                 run = backend.launcher(
                     built, len(step.slots), step.stage.size_values(sizes), points, work
@@ -436,6 +437,15 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
     lines.append(f"    return ({results})")
     exec("\n".join(lines), space)
     return space["run"]  # type: ignore[no-any-return]
+
+
+def _require_trips(step: Launch, points: int, work: int, backend: target.Backend) -> None:
+    """Refuse loops that the device would break off."""
+    most = backend.capabilities.trips
+    trips = work // (step.stage.weight * points * step.stage.kernel.lanes)
+    if most is not None and trips > most:
+        reason = f"its driver breaks loops off after {most} rounds"
+        raise messages.device_gap(backend.name, f"a loop of {trips} rounds", reason)
 
 
 def _sized(view: View, lengths: Callable[[Sequence[Extent]], tuple[int, ...]]) -> Any:

@@ -387,7 +387,9 @@ def scatter(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
     if schedule.block > 1:
         emitter.close_grid((owner,))
     grid = (schedule.block,)
-    return Lowered([_finish(emitter, region, _outputs(region), grid, 1, _volume(region))])
+    # Every point goes through all updates.
+    volume = (*_volume(region), *grid)
+    return Lowered([_finish(emitter, region, _outputs(region), grid, 1, volume)])
 
 
 Strategy = Callable[[ExprBuilder, Region, Schedule], Lowered]

@@ -70,6 +70,8 @@ class WebGpu:
             max_buffers=min(32, device.limits["max-storage-buffers-per-shader-stage"]),
             lanes=LANES,
             index=int32,
+            # Mesa's driver for processors counts the rounds of all loops of an invocation.
+            trips=65535 if device.adapter_info.get("adapter_type") == "CPU" else None,
             native=_NATIVE,
             fast=frozenset(f"{name}:f32" for name in print.FAST),
         )

@@ -294,6 +294,9 @@ class WgslPrinter:
 
     def spelled(self, op: str, s: Let, args: list[str], operand: DType) -> str:
         kind = operand.kind
+        if kind == "f" and all(isinstance(a, Literal) for a in s.args):
+            # No compiler then works it out, which those of float64 cannot.
+            args[0] = self.call(f"hide_{operand.short}", args[0])
         if op in ("add", "sub", "mul") and kind == "f":
             return self.arithmetic(op, s, args, operand)
         if op in ("xor", "eq", "ne") and kind == "b":
