@@ -66,9 +66,12 @@ endef
 	$(peers)/python -m $(PIP) install -q -r benchmarks/requirements.txt
 	@touch $@
 
-# The tests run kernels through WebGPU, for which Mesa has a driver that needs no graphics hardware.
+# The tests run kernels through WebGPU, 64-bit numbers included, for which Mesa has a driver that needs
+# no graphics hardware.
+adapter = import sys, wgpu; a = wgpu.gpu.request_adapter_sync(); \
+	sys.exit(not {"shader-f64", "shader-int64"} <= set(a.features))
 driver: .venv/.test
-	@$(bin)/python -c 'import wgpu; wgpu.gpu.request_adapter_sync()' >/dev/null 2>&1 \
+	@$(bin)/python -c '$(adapter)' >/dev/null 2>&1 \
 		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 			&& echo "installing Mesa's Vulkan driver" && apt-get update -qq \
 			&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mesa-vulkan-drivers libvulkan1 >/dev/null; } \
