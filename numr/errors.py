@@ -194,6 +194,19 @@ class DeviceError(NumrError, RuntimeError):
     """
 
 
+class DeviceLostError(DeviceError):
+    """A device that went away while it was in use, with every array on it.
+
+    Cause: its driver was reset (a kernel that ran too long, a sleeping laptop, a driver update), or
+    the device was unplugged.
+
+    Example: reading an array on "webgpu" after such a reset.
+
+    Fix: move the arrays there again from the host. The device is opened anew on next use, and
+    functions stay compiled.
+    """
+
+
 class OutOfMemoryError(NumrError, MemoryError):
     """An array that does not fit in memory.
 

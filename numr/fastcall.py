@@ -14,6 +14,8 @@ import numpy as np
 
 from numr import config
 from numr.array import Array
+from numr.devices import HOST, device_of, memory_of
+from numr.runtime.generated import define
 
 if TYPE_CHECKING:
     from numr.jit import Plan
@@ -22,20 +24,26 @@ _UNPACK = {
     "array": "    if type(a{k}) is not Array or a{k}.weak: return None\n    v{k} = a{k}._value",
     "ndarray": "    v{k} = a{k}",
     "float": "    if type(a{k}) is not float: return None\n    v{k} = array(a{k})",
+    "sent float": "    if type(a{k}) is not float: return None\n    v{k} = upload(array(a{k}, f{k}))",
 }
 
 
-def _kind(argument: Any) -> str | None:
-    if type(argument) is Array and not argument.weak and type(argument._value) is np.ndarray:
-        return "array"
-    if type(argument) is np.ndarray:
+def _kind(argument: Any, device: str) -> str | None:
+    """How the generated function takes an argument; None if it leaves that to the long way."""
+    here = device == HOST
+    if type(argument) is Array and not argument.weak and argument._value is not None:
+        return "array" if device_of(argument._value) == device else None
+    if type(argument) is np.ndarray and here:
         return "ndarray"
-    return "float" if type(argument) is float else None
+    if type(argument) is float:
+        return "float" if here else "sent float"
+    return None
 
 
 def fast_call(args: tuple[Any, ...], plan: Plan) -> Callable[[tuple[Any, ...]], Any] | None:
     """A function of the argument tuple that returns the call's result, or None if it does not apply."""
-    kinds = [_kind(a) for a in args]
+    device = memory_of(plan.device)
+    kinds = [_kind(a, device) for a in args]
     guard = plan.guard()
     if guard is None or not args or None in kinds:
         return None
@@ -59,6 +67,7 @@ def fast_call(args: tuple[Any, ...], plan: Plan) -> Callable[[tuple[Any, ...]], 
     else:
         lines += ["    return unflatten([wrap(v) for v in out])"]
     from numr.array import from_value
+    from numr.codegen import target
 
     space: dict[str, Any] = {
         "Array": Array,
@@ -71,5 +80,7 @@ def fast_call(args: tuple[Any, ...], plan: Plan) -> Callable[[tuple[Any, ...]], 
         "unflatten": plan.out_tree.unflatten,
         "wrap": from_value,
     }
-    exec("\n".join(lines), space)
-    return space["fast"]  # type: ignore[no-any-return]
+    if device != HOST:
+        space["upload"] = target.get(device).upload
+        space |= {f"f{k}": dtype.dtype for k, (dtype, _, _) in enumerate(plan.specs)}
+    return define("fast", lines, space)  # type: ignore[no-any-return]

@@ -14,7 +14,7 @@ import numpy as np
 from numr import config, devices, dtypes, messages, tree
 from numr.array import Array, from_node, from_value, to_array
 from numr.dtypes import DType, as_dtype
-from numr.errors import LeakedValueError
+from numr.errors import DeviceLostError, LeakedValueError
 from numr.ir.dims import Size
 from numr.ir.node import Node, new_trace, toposort
 from numr.primitives.source import CONST, IOTA, SIZE_OF, param
@@ -230,12 +230,16 @@ class Jitted:
     # -- calling ---------------------------------------------------------------------------------
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        fast = self._fast
-        if fast is not None and not kwargs:
-            result = fast(args)
-            if result is not None:
-                return result
-        return self._call(args, kwargs)
+        try:
+            fast = self._fast
+            if fast is not None and not kwargs:
+                result = fast(args)
+                if result is not None:
+                    return result
+            return self._call(args, kwargs)
+        except DeviceLostError:
+            forget_all()  # plans hold the arrays their functions close over
+            raise
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self._takes_self and args and _is_plain_object(args[0]):

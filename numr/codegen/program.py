@@ -25,13 +25,14 @@ from numr.codegen.recent import Recent
 from numr.codegen.stages import announcement, fused_text, show
 from numr.codegen.support import require
 from numr.codegen.varying import lifted
-from numr.devices import to_device
+from numr.devices import memory_of, to_device
 from numr.dtypes import DType
 from numr.ir.dims import Extent
 from numr.ir.node import Node
 from numr.ir.text import Canonical
 from numr.primitives.source import CONST, constant_value
 from numr.rules import rewrite
+from numr.runtime.generated import define
 
 Run = Callable[..., tuple[Any, ...]]
 View = tuple[str, Any]
@@ -170,7 +171,7 @@ def run_graph(
     graph = Canonical(inputs, outputs)
     key = _key(graph, backend)
     if key not in PROGRAMS:
-        varied, values = lifted(graph, values)
+        varied, values = lifted(graph, values, memory_of(device))
         if varied is not graph:
             graph, key = varied, _key(varied, backend)
             values = [to_device(v, device) for v in values]
@@ -435,8 +436,7 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
             lines.append("    del " + ", ".join(f"b{s}" for s in dead))
     results = "".join(viewed(s, v) + ", " for s, v in program.results)
     lines.append(f"    return ({results})")
-    exec("\n".join(lines), space)
-    return space["run"]  # type: ignore[no-any-return]
+    return define("run", lines, space)  # type: ignore[no-any-return]
 
 
 def _require_trips(step: Launch, points: int, work: int, backend: target.Backend) -> None:

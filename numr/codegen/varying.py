@@ -20,7 +20,7 @@ from numr.codegen.recent import Recent
 from numr.ir.node import Node
 from numr.ir.text import Canonical
 from numr.ir.transforms.substitute import substitute
-from numr.primitives.source import CONST, constant_value, leaf
+from numr.primitives.source import CONST, constant_value, param
 
 # More constants than this are not followed: their program would mostly load its inputs.
 FOLLOWED = 64
@@ -36,7 +36,7 @@ def forget() -> None:
     _seen.clear()
 
 
-def lifted(graph: Canonical, values: Sequence[Any]) -> tuple[Canonical, list[Any]]:
+def lifted(graph: Canonical, values: Sequence[Any], device: str) -> tuple[Canonical, list[Any]]:
     """The graph with constants that are known to change as further inputs, and all inputs' values."""
     exponents = {n.inputs[1] for n in graph.order if n.prim.name == "pow"}
     places = [
@@ -54,9 +54,8 @@ def lifted(graph: Canonical, values: Sequence[Any]) -> tuple[Canonical, list[Any
     chosen = [places[k] for k in sorted(changing)]
     if not chosen:
         return graph, list(values)
-    inputs = [
-        leaf(np.array(constant_value(n.params["value"], n.dtype), n.dtype.dtype)) for n in chosen
-    ]
+    numbers = [np.array(constant_value(n.params["value"], n.dtype), n.dtype.dtype) for n in chosen]
+    inputs = [param((), n.dtype, None, device) for n in chosen]
     replaced: dict[Node, Node] = dict(zip(chosen, inputs, strict=True))
     outputs = substitute(graph.outputs, replaced)
-    return Canonical((*graph.inputs, *inputs), outputs), [*values, *(n.value for n in inputs)]
+    return Canonical((*graph.inputs, *inputs), outputs), [*values, *numbers]

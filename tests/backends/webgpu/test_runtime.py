@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import numpy as np
 import pytest
 
 import numr as nr
-from numr.codegen.backends.webgpu import memory
 from numr.codegen.backends.webgpu.gpu import MAX_GROUPS, gpu
+from numr.errors import DeviceLostError
 
 
 def made() -> tuple[int, int, int]:
@@ -23,11 +24,11 @@ def test_repeated_calls_make_nothing_and_keep_nothing() -> None:
     for _ in range(600):
         f(x, 2.0)
     gpu().flush()
-    before, live = made(), memory.pool.live
+    before, live = made(), gpu().pool.live
     for _ in range(10_000):
         f(x, 2.0)
     assert made() == before
-    assert memory.pool.live == live
+    assert gpu().pool.live == live
 
 
 def test_an_upload_waits_for_what_reads_the_buffer() -> None:
@@ -69,3 +70,49 @@ def test_out_of_memory() -> None:
     with pytest.raises(nr.errors.OutOfMemoryError, match="float32"):
         nr.zeros(most // 4 + 1024, dtype="float32", device="webgpu")
     assert nr.ones(3, device="webgpu").numpy().sum() == 3
+
+
+def test_a_lost_device_is_an_error_and_the_next_use_opens_another() -> None:
+    kept = nr.asarray(np.full(4, 3, np.float32), device="webgpu")
+    shift = np.full(4, 1, np.float32)  # goes to the device with the plan
+    f = nr.jit(lambda x: x * 2 + shift, device="webgpu")
+    x = nr.asarray(np.arange(4, dtype=np.float32), device="webgpu")
+    np.testing.assert_array_equal(f(x).numpy(), [1, 3, 5, 7])
+    gpu().device.destroy()
+    with pytest.raises(DeviceLostError, match=r'device "webgpu" was lost') as error:
+        f(x).numpy()
+    assert "x.to_device" in str(error.value) and __file__ in str(error.value)
+    with pytest.raises(DeviceLostError, match="lost"):
+        kept.numpy()
+    with pytest.raises(DeviceLostError, match="lost"):
+        f(x)
+    x = nr.asarray(np.arange(4, dtype=np.float32), device="webgpu")
+    np.testing.assert_array_equal(f(x).numpy(), [1, 3, 5, 7])
+    np.testing.assert_array_equal((x + x).numpy(), [0, 2, 4, 6])
+
+
+def test_arrays_collected_in_a_cycle_return_usable_buffers() -> None:
+    for k in range(3):
+        cycle: list[Any] = [nr.asarray(np.full(5, k, np.float32), device="webgpu")]
+        cycle.append(cycle)
+        del cycle
+        gc.collect()
+        x = nr.asarray(np.full(5, 7, np.float32), device="webgpu")
+        np.testing.assert_array_equal((x + k).numpy(), np.full(5, 7 + k))
+
+
+def test_numbers_are_sent_as_arguments_of_a_repeated_call() -> None:
+    f = nr.jit(lambda x, a: x * a, device="webgpu")
+    x = nr.asarray(np.arange(4, dtype=np.float32), device="webgpu")
+    results = [f(x, float(k)) for k in range(40)]
+    for k, result in enumerate(results):
+        np.testing.assert_array_equal(result.numpy(), np.arange(4) * k)
+    assert f(x, 2).numpy().tolist() == [0, 2, 4, 6]
+    assert f(x[:2], 2.0).numpy().tolist() == [0, 2]
+
+
+def test_a_lazy_loop_whose_numbers_change_stays_on_its_device() -> None:
+    x = nr.asarray(np.full(5, 7, np.float32), device="webgpu")
+    for k in range(5):
+        np.testing.assert_array_equal((x + k).numpy(), np.full(5, 7 + k))
+        assert (x + k).device == "webgpu"

@@ -13,7 +13,7 @@ import numpy as np
 
 from numr.codegen import kernels as kernel_store
 from numr.codegen.backends.webgpu import memory, print
-from numr.codegen.backends.webgpu.gpu import Pipeline, gpu
+from numr.codegen.backends.webgpu.gpu import Pipeline, gpu, launcher
 from numr.codegen.backends.webgpu.movement import copy_kernel, fill_kernel
 from numr.codegen.kernel import Kernel
 from numr.codegen.target import Backend, Capabilities
@@ -29,15 +29,17 @@ _NATIVE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class _Built:
-    """A kernel as a pipeline."""
+    """A kernel that the device has taken."""
 
     kernel: Kernel
     fast_math: bool
-    pipeline: Pipeline
+    text: str
 
-    def widened(self, counts: tuple[int, ...]) -> Pipeline:
-        """The pipeline for buffers that take several bindings."""
+    def pipeline(self, counts: tuple[int, ...]) -> Pipeline:
+        """The pipeline for buffers that take so many bindings each."""
         device = gpu()
+        if all(count == 1 for count in counts):
+            return device.pipeline(self.text, tuple(b.written for b in self.kernel.buffers))
         spread = [
             (count, device.binding_limit // print.bytes_of(b.dtype))
             for b, count in zip(self.kernel.buffers, counts, strict=True)
@@ -78,8 +80,6 @@ class WebGpu:
 
     def build(self, kernels: Sequence[Kernel], fast_math: bool) -> list[Any]:
         """Kernels as pipelines."""
-        device = gpu()
-
         printer = print.WgslPrinter(fast_math)
         texts = [printer.print(k) for k in kernels]
 
@@ -87,10 +87,11 @@ class WebGpu:
             return b""  # drivers keep what they compile themselves
 
         def load(k: int, artifact: bytes) -> _Built:
-            written = tuple(b.written for b in kernels[k].buffers)
-            return _Built(kernels[k], fast_math, device.pipeline(texts[k], written))
+            built = _Built(kernels[k], fast_math, texts[k])
+            built.pipeline((1,) * len(kernels[k].buffers))
+            return built
 
-        return kernel_store.build_all(self.name, device.fingerprint, texts, compile_one, load)
+        return kernel_store.build_all(self.name, gpu().fingerprint, texts, compile_one, load)
 
     def launcher(
         self, built: _Built, n_buffers: int, sizes: Sequence[int], points: int, work: int
@@ -99,7 +100,7 @@ class WebGpu:
         # As the printer has it in struct Parameters: points, none, inf, nan, then the sizes.
         parameters = struct.pack(f"<iIII{len(sizes)}i", points, 0, 0x7F800000, 0x7FC00000, *sizes)
         groups = -(-points // per_group)
-        return gpu().launcher(built.pipeline, parameters, groups, built.widened)
+        return launcher(built.pipeline, parameters, groups)
 
     def allocator(self, shape: tuple[int, ...], dtype: DType) -> Callable[[], Any]:
         return lambda: memory.empty(shape, dtype.dtype)
@@ -133,7 +134,7 @@ class WebGpu:
         return buffer.spread(shape, axes)
 
     def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
-        return None
+        return memory.guard([(dtype.dtype, tuple(map(int, shape))) for dtype, shape in specs])
 
     def upload(self, array: np.ndarray[Any, Any]) -> Any:
         return memory.upload(array)

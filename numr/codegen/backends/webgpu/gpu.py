@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from numr import messages
+from numr.codegen.backends.webgpu.buffers import Pool
 
 # What shaders can use, where the adapter has it.
 FEATURES = ("shader-f64", "shader-int64", "shader-f16", "subgroup", "timestamp-query")
@@ -46,6 +47,18 @@ class Pipeline:
     layout: Any
 
 
+class _Watched:
+    # A class, because a generator's frames in the standard library would be taken for the user's.
+    def __init__(self, device: Gpu) -> None:
+        self.device = device
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, self.device.wgpu.GPUError):
+            self.device.check_loss(error)
+
+
 class Gpu:
     """An open device."""
 
@@ -76,6 +89,8 @@ class Gpu:
         self.fingerprint = hashlib.sha256(text.encode()).hexdigest()[:16]
         self.statistics = Statistics()
         self.lock = threading.RLock()
+        self.lost = False
+        self.pool = Pool(self)
         self.batch = 1  # the number of the command buffer that is being recorded
         self._pipelines: dict[tuple[str, tuple[bool, ...]], Pipeline] = {}
         self._layouts: dict[tuple[bool, ...], Any] = {}
@@ -83,6 +98,27 @@ class Gpu:
         self._pass: Any = None
         self._current: Any = None
         self._recorded = 0
+
+    # -- loss ------------------------------------------------------------------------------------
+
+    def check_loss(self, error: Exception) -> None:
+        """Whether an error of wgpu's means that the device is gone: then the next use opens another.
+
+        Raises:
+            DeviceLostError: if it is.
+        """
+        global _open
+        if not self.lost and "lost" not in str(error).lower():
+            return
+        self.lost = True
+        self._encoder = self._pass = None
+        if _open is self:
+            _open = None
+        raise messages.device_lost("webgpu") from None
+
+    def watched(self) -> _Watched:
+        """A context: errors within become the one that says the device is lost, where that is why."""
+        return _Watched(self)
 
     # -- pipelines -------------------------------------------------------------------------------
 
@@ -123,6 +159,7 @@ class Gpu:
                         },
                     )
                 except self.wgpu.GPUError as error:
+                    self.check_loss(error)
                     raise RuntimeError(f"the device rejects a kernel: {error}\n{wgsl}") from None
                 self.statistics.pipelines += 1
                 found = self._pipelines[key] = Pipeline(made, layout)
@@ -130,76 +167,13 @@ class Gpu:
 
     # -- running ---------------------------------------------------------------------------------
 
-    def launcher(
-        self,
-        pipeline: Pipeline,
-        parameters: bytes,
-        groups: int,
-        widened: Callable[[tuple[int, ...]], Pipeline],
-    ) -> Callable[..., None]:
-        """A function of device arrays that records one dispatch.
-
-        Args:
-            pipeline: what to run.
-            parameters: the contents of binding 0.
-            groups: how many workgroups.
-            widened: the pipeline for buffers that are spread over so many bindings each, as those
-                are that are larger than a binding may be.
-        """
-        space = bytes(-len(parameters) % PARAMETERS_ALIGNED)
-        uniform = self.device.create_buffer_with_data(
-            data=parameters + space, usage=self.wgpu.BufferUsage.UNIFORM
-        )
-        across = min(groups, MAX_GROUPS)
-        down = -(-groups // MAX_GROUPS)
-        known: dict[tuple[int, ...], tuple[Any, Any]] = {}
-
-        def run(*arrays: Any) -> None:
-            blocks = [a.storage.block for a in arrays]
-            key = tuple([b.serial for b in blocks])
-            with self.lock:
-                found = known.get(key)
-                if found is None:
-                    if len(known) >= MAX_BIND_GROUPS:
-                        del known[next(iter(known))]
-                    found = known[key] = self._bound(pipeline, uniform, blocks, widened)
-                batch = self.batch
-                for b in blocks:
-                    b.last_use = batch
-                self._record(found, across, down)
-
-        return run
-
-    def _bound(
-        self,
-        pipeline: Pipeline,
-        uniform: Any,
-        blocks: Sequence[Any],
-        widened: Callable[[tuple[int, ...]], Pipeline],
-    ) -> tuple[Any, Any]:
-        """A pipeline and its bind group for some buffers."""
-        most = self.binding_limit
-        counts = tuple(-(-b.size // most) for b in blocks)
-        if any(c > 1 for c in counts):
-            pipeline = widened(counts)
-        resources = [{"buffer": uniform, "offset": 0, "size": uniform.size}]
-        for b, count in zip(blocks, counts, strict=True):
-            for w in range(count):
-                size = min(most, b.size - w * most)
-                resources.append({"buffer": b.buffer, "offset": w * most, "size": size})
-        group = self.device.create_bind_group(
-            layout=pipeline.layout,
-            entries=[{"binding": k, "resource": r} for k, r in enumerate(resources)],
-        )
-        self.statistics.bind_groups += 1
-        return pipeline.pipeline, group
-
     @property
     def binding_limit(self) -> int:
         """Most bytes one binding shows, as a multiple of what its offset must be one of."""
         return int(self.limits["max-storage-buffer-binding-size"]) // 256 * 256
 
-    def _record(self, bound: tuple[Any, Any], across: int, down: int) -> None:
+    def record(self, bound: tuple[Any, Any], across: int, down: int) -> None:
+        """Record one dispatch of a pipeline and its bind group."""
         pipeline, group = bound
         if self._pass is None:
             if self._encoder is None:
@@ -234,7 +208,8 @@ class Gpu:
             self._encoder = None
             self._recorded = 0
             self.batch += 1
-            self.device.queue.submit([encoder.finish()])
+            with self.watched():
+                self.device.queue.submit([encoder.finish()])
             self.statistics.submits += 1
 
 
@@ -254,3 +229,76 @@ def gpu() -> Gpu:
             if _open is None:
                 _open = Gpu()
     return _open
+
+
+# -- running -------------------------------------------------------------------------------------
+
+
+def launcher(
+    pipeline_for: Callable[[tuple[int, ...]], Pipeline], parameters: bytes, groups: int
+) -> Callable[..., None]:
+    """A function of device arrays that records one dispatch.
+
+    Args:
+        pipeline_for: the pipeline, on the device that is open, for buffers that are spread over so
+            many bindings each; more than one where a buffer is larger than a binding may be.
+        parameters: the contents of binding 0.
+        groups: how many workgroups.
+    """
+    parameters += bytes(-len(parameters) % PARAMETERS_ALIGNED)
+    across = min(groups, MAX_GROUPS)
+    down = -(-groups // MAX_GROUPS)
+    known: dict[tuple[int, ...], tuple[Any, Any]] = {}
+    device: Gpu | None = None
+    uniform: Any = None
+
+    def run(*arrays: Any) -> None:
+        nonlocal device, uniform
+        if _open is not device or device is None:
+            device = gpu()  # another one was lost
+            known.clear()
+            with device.watched():
+                uniform = device.device.create_buffer_with_data(
+                    data=parameters, usage=device.wgpu.BufferUsage.UNIFORM
+                )
+        blocks = [a.storage.block for a in arrays]
+        key = tuple([b.serial for b in blocks])
+        with device.lock:
+            found = known.get(key)
+            if found is None:
+                if len(known) >= MAX_BIND_GROUPS:
+                    del known[next(iter(known))]
+                with device.watched():
+                    found = known[key] = _bound(device, pipeline_for, uniform, blocks)
+            batch = device.batch
+            for b in blocks:
+                b.last_use = batch
+            device.record(found, across, down)
+
+    return run
+
+
+def _bound(
+    device: Gpu,
+    pipeline_for: Callable[[tuple[int, ...]], Pipeline],
+    uniform: Any,
+    blocks: Sequence[Any],
+) -> tuple[Any, Any]:
+    """A pipeline and its bind group for some buffers."""
+    for b in blocks:
+        if b.pool.device is not device:
+            raise messages.device_lost("webgpu")
+    most = device.binding_limit
+    counts = tuple(-(-b.size // most) for b in blocks)
+    pipeline = pipeline_for(counts)
+    resources = [{"buffer": uniform, "offset": 0, "size": uniform.size}]
+    for b, count in zip(blocks, counts, strict=True):
+        for w in range(count):
+            size = min(most, b.size - w * most)
+            resources.append({"buffer": b.buffer, "offset": w * most, "size": size})
+    group = device.device.create_bind_group(
+        layout=pipeline.layout,
+        entries=[{"binding": k, "resource": r} for k, r in enumerate(resources)],
+    )
+    device.statistics.bind_groups += 1
+    return pipeline.pipeline, group

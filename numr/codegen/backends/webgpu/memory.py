@@ -6,122 +6,17 @@ Integers of 8 and 16 bits are packed.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from numr import messages
+from numr.codegen.backends.webgpu.buffers import Block
 from numr.codegen.backends.webgpu.gpu import gpu
+from numr.runtime.generated import define
 
 Array = np.ndarray[Any, Any]
-
-# A buffer that recorded work still uses is not written; rather than wait, make so many more.
-SPARE = 8
-IDLE_LIMIT = 1 << 29
-
-
-class Block:
-    """A buffer of the device. `last_use` is the number of the last command buffer it is in."""
-
-    __slots__ = ("buffer", "last_use", "serial", "size")
-
-    count = 0
-
-    def __init__(self, buffer: Any, size: int) -> None:
-        Block.count += 1
-        self.buffer = buffer
-        self.size = size
-        self.serial = Block.count
-        self.last_use = 0
-
-
-class Pool:
-    """Free buffers by size; so many bytes of them are kept at most."""
-
-    def __init__(self) -> None:
-        self.idle = 0
-        self.live = 0
-        self._free: dict[int, list[Block]] = {}
-        self._lock = threading.RLock()
-
-    def take(self, size: int, written: bool) -> Block:
-        """A buffer of at least so many bytes; `written` if the host is going to write it now."""
-        size = _rounded(size)
-        device = gpu()
-        with self._lock:
-            free = self._free.setdefault(size, [])
-            found: Block | None = None
-            if written:
-                found = next((b for b in free if b.last_use < device.batch), None)
-                if found is None and len(free) >= SPARE:
-                    device.flush()
-                    found = free[0]
-                if found is not None:
-                    free.remove(found)
-            elif free:
-                found = free.pop()
-            if found is not None:
-                self.idle -= size
-            else:
-                found = self._make(size)
-            self.live += size
-            return found
-
-    def _make(self, size: int) -> Block:
-        device = gpu()
-        if size > device.limits["max-buffer-size"]:
-            raise MemoryError
-        usage = device.wgpu.BufferUsage
-        flags = usage.STORAGE | usage.COPY_SRC | usage.COPY_DST
-        for attempt in (1, 2):
-            try:
-                buffer = device.device.create_buffer(size=size, usage=flags)
-                break
-            except device.wgpu.GPUError:
-                if attempt == 2:
-                    raise MemoryError from None
-                device.flush()
-                self.trim()
-        device.statistics.buffers += 1
-        return Block(buffer, size)
-
-    def give(self, block: Block) -> None:
-        """Take a buffer back."""
-        with self._lock:
-            self.live -= block.size
-            if self.idle + block.size > IDLE_LIMIT:
-                _drop(block)
-                return
-            self.idle += block.size
-            self._free.setdefault(block.size, []).append(block)
-
-    def trim(self) -> None:
-        """Return all free buffers to the system."""
-        with self._lock:
-            for blocks in self._free.values():
-                for b in blocks:
-                    _drop(b)
-            self._free.clear()
-            self.idle = 0
-
-
-def _drop(block: Block) -> None:
-    device = gpu()
-    if block.last_use >= device.batch:
-        device.flush()
-    block.buffer.destroy()
-
-
-def _rounded(size: int) -> int:
-    """A size class: at most an eighth is wasted, so that near-equal sizes share buffers."""
-    size = max(size, 256)
-    step = 1 << max(size.bit_length() - 4, 6)
-    return -(-size // step) * step
-
-
-pool = Pool()
 
 
 class Storage:
@@ -133,7 +28,7 @@ class Storage:
         self.block = block
 
     def __del__(self) -> None:
-        pool.give(self.block)
+        self.block.pool.give(self.block)
 
 
 class DeviceArray:
@@ -196,6 +91,19 @@ class DeviceArray:
         return DeviceArray(self.storage, shape, self.dtype, tuple(strides))
 
 
+def guard(specs: Sequence[tuple[np.dtype[Any], tuple[int, ...]]]) -> Callable[..., bool]:
+    """A check that arguments are row-major arrays of these dtypes and shapes, in one expression."""
+    tests = [
+        f"type(a{k}) is DeviceArray and a{k}.strides is None and a{k}.shape == {shape}"
+        f" and a{k}.dtype is d{k}"
+        for k, (_, shape) in enumerate(specs)
+    ]
+    names = ", ".join(f"a{k}" for k in range(len(specs)))
+    space = {"DeviceArray": DeviceArray} | {f"d{k}": dtype for k, (dtype, _) in enumerate(specs)}
+    lines = [f"def accepts({names}): return {' and '.join(tests) or True}"]
+    return define("accepts", lines, space)  # type: ignore[no-any-return]
+
+
 def row_major(shape: Sequence[int]) -> tuple[int, ...]:
     """The strides of a row-major array, in elements."""
     strides: list[int] = []
@@ -215,7 +123,7 @@ def _device_bytes(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
 
 def _take(shape: tuple[int, ...], dtype: np.dtype[Any], written: bool) -> Block:
     try:
-        return pool.take(_device_bytes(shape, dtype), written)
+        return gpu().pool.take(_device_bytes(shape, dtype), written)
     except MemoryError:
         raise messages.out_of_memory(shape, dtype, dtype.itemsize) from None
 
@@ -240,31 +148,27 @@ def upload(array: Array) -> DeviceArray:
             raw = data.reshape(-1).view(np.uint8)
             if raw.size % 4:
                 raw = np.concatenate([raw, np.zeros(-raw.size % 4, np.uint8)])
-            device.device.queue.write_buffer(storage.block.buffer, 0, raw)
+            with device.watched():
+                device.device.queue.write_buffer(storage.block.buffer, 0, raw)
             device.statistics.uploaded += raw.size
     return DeviceArray(storage, tuple(array.shape), dtype)
 
 
-_staging: dict[int, Any] = {}
-
-
 def download(array: DeviceArray) -> Array:
-    """A copy of a device array in host memory; this waits for all work recorded before."""
-    device = gpu()
+    """A copy of a device array in host memory; this waits for all work recorded before.
+
+    Raises:
+        DeviceLostError: if the device was lost, and the array with it.
+    """
+    block = array.storage.block
+    device = block.pool.device
     size = _device_bytes(array.shape, array.dtype)
     kind = np.dtype(np.uint32) if array.dtype.kind == "b" else array.dtype
     if not array.size:
         return np.empty(array.shape, array.dtype)
     assert array.is_contiguous, "what is read is made row-major before"
-    with device.lock:
-        room = _rounded(size)
-        staging = _staging.pop(room, None)
-        if staging is None:
-            usage = device.wgpu.BufferUsage
-            flags = usage.COPY_DST | usage.MAP_READ
-            staging = device.device.create_buffer(size=room, usage=flags)
-            device.statistics.buffers += 1
-        block = array.storage.block
+    with device.lock, device.watched():
+        staging = device.pool.take_staging(size)
         device.encoder().copy_buffer_to_buffer(block.buffer, 0, staging, 0, size)
         device.flush()
         # The mode that does not submit once more before it waits.
@@ -275,7 +179,6 @@ def download(array: DeviceArray) -> Array:
             result = values.astype(array.dtype).reshape(array.shape)
         finally:
             staging.unmap()
-        if room <= IDLE_LIMIT // 8:
-            _staging[room] = staging
+        device.pool.give_staging(staging)
         device.statistics.downloaded += size
     return result

@@ -1,0 +1,28 @@
+"""The texts of numr's exceptions: what happened, where in the user's code, and what to do.
+
+Every function returns an exception for its caller to raise. Shapes may hold symbolic sizes and
+dtypes may be any object whose `str` is a dtype's name, so nothing of the graph is imported here.
+"""
+
+from numr.messages.arrays import axis_out_of_range as axis_out_of_range
+from numr.messages.arrays import dtype_mismatch as dtype_mismatch
+from numr.messages.arrays import index_out_of_range as index_out_of_range
+from numr.messages.arrays import shape_mismatch as shape_mismatch
+from numr.messages.checking import wrong_result as wrong_result
+from numr.messages.devices import arguments_elsewhere as arguments_elsewhere
+from numr.messages.devices import device_gap as device_gap
+from numr.messages.devices import device_lacks_dtype as device_lacks_dtype
+from numr.messages.devices import device_lost as device_lost
+from numr.messages.devices import mixed_devices as mixed_devices
+from numr.messages.devices import no_device as no_device
+from numr.messages.devices import out_of_memory as out_of_memory
+from numr.messages.text import shape_text as shape_text
+from numr.messages.tracing import leaked_value as leaked_value
+from numr.messages.tracing import traced_value as traced_value
+from numr.messages.tracing import unhashable_static as unhashable_static
+from numr.messages.transforms import bad_map_axes as bad_map_axes
+from numr.messages.transforms import no_direction as no_direction
+from numr.messages.transforms import not_differentiable as not_differentiable
+from numr.messages.transforms import not_inexact as not_inexact
+from numr.messages.transforms import not_one_number as not_one_number
+from numr.messages.transforms import wrong_argnums as wrong_argnums
