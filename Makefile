@@ -1,7 +1,8 @@
 # make demo    a virtual environment, numr, and the main job on real data
 # make test    a virtual environment, everything the tests need, and all checks
 # make bench   numr beside its peers, which get an environment of their own
-# make clean   removes what the three above made
+# make bench-webgpu   numr beside hand-written WGSL on the first adapter
+# make clean   removes what these made
 #
 # Needs make, Python >= 3.11 and a reachable package index; PYTHON=... picks an interpreter.
 
@@ -13,7 +14,7 @@ PIP = pip --disable-pip-version-check
 bin = .venv/bin
 peers = .venv-bench/bin
 
-.PHONY: help demo test driver lint bench clean
+.PHONY: help demo test driver lint bench bench-webgpu clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -32,6 +33,9 @@ lint: .venv/.test
 
 bench: .venv/.bench .venv-bench/.peers
 	$(bin)/python benchmarks/run.py --peer-python $(peers)/python $(BENCH_ARGS)
+
+bench-webgpu: .venv/.test driver
+	$(bin)/python -m benchmarks.webgpu $(BENCH_ARGS)
 
 # Debian ships Python without ensurepip; virtualenv, or pip from outside the environment, does then.
 define make_venv

@@ -131,7 +131,14 @@ class Array(Operators):
         self._read("realize()")
         return self
 
-    block_until_ready = realize
+    def block_until_ready(self) -> Array:
+        """Compute the value, wait until the device has done so, and return the array itself.
+
+        Elsewhere than on the CPU, `realize` and compiled functions return when the work has been
+        handed on.
+        """
+        devices.wait(self._read("block_until_ready()"))
+        return self
 
     def _read(self, operation: str) -> Any:
         value = self._value

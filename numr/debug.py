@@ -59,7 +59,7 @@ class KernelView:
 
     @property
     def source(self) -> Text:
-        return Text(self._backend.source(self._kernel))
+        return Text(self._backend.source(self._kernel, self._fast_math))
 
     @property
     def asm(self) -> Text:

@@ -51,6 +51,15 @@ def memory_of(device: str) -> str:
     return HOST if getattr(target.get(device), "interprets", False) else device
 
 
+def wait(buffer: Any) -> None:
+    """Return when a buffer's contents are computed."""
+    if not isinstance(buffer, np.ndarray):
+        from numr.codegen import target
+
+        backend: target.Backend = target.get(buffer.device)
+        backend.wait()
+
+
 def get_default_device() -> str:
     """The device of arrays and computations for which nothing else decides.
 

@@ -24,6 +24,8 @@ MANY_ROWS = 129
 LANES_WORTH = 32
 # Among how many points of a grid the elements that a scatter updates are divided.
 OWNERS = 256
+# So many points keep a device busy with one lane each.
+MANY_POINTS = 1024
 
 
 def _looped(axis: Axis) -> bool:
@@ -34,11 +36,13 @@ def choose(region: Region, hints: Mapping[Dim, int], capabilities: Capabilities)
     """The schedule of a region. `hints` gives each symbol a representative size."""
     schedule = _choose(region, hints)
     if capabilities.lanes > 1:
-        schedule = _for_lanes(schedule, region, hints, capabilities.lanes)
+        schedule = _for_lanes(schedule, region, hints, capabilities)
     return replace(schedule, index=capabilities.index)
 
 
-def _for_lanes(schedule: Schedule, region: Region, hints: Mapping[Dim, int], most: int) -> Schedule:
+def _for_lanes(
+    schedule: Schedule, region: Region, hints: Mapping[Dim, int], capabilities: Capabilities
+) -> Schedule:
     """The schedule for a device that runs very many points at once, and some of them together."""
     if schedule.kind in ("points", "columns"):
         # One point for each result: neighbours then read neighbours, along whatever axis they reduce.
@@ -48,8 +52,23 @@ def _for_lanes(schedule: Schedule, region: Region, hints: Mapping[Dim, int], mos
         return replace(schedule, block=OWNERS if updates >= LANES_WORTH else 1)
     reductions = [e for e in reachable(roots_of(region)) if e.kind == "reduce"]
     longest = max(_length(r.data[1], hints) for r in reductions)
-    lanes = 1 if longest < LANES_WORTH else min(most, 64 if longest <= 1024 else 256)
-    return replace(schedule, lanes=lanes, flat=True)
+    lanes = 1 if longest < LANES_WORTH else min(capabilities.lanes, 64 if longest <= 1024 else 256)
+    if longest <= (capabilities.trips or longest) and _all_read_the_same(region, reductions, hints):
+        lanes = 1
+    # What neighbouring points or lanes read is side by side, or the same: there is nothing to pack.
+    return replace(schedule, lanes=lanes, flat=True, pack=False)
+
+
+def _all_read_the_same(
+    region: Region, reductions: Sequence[Expr], hints: Mapping[Dim, int]
+) -> bool:
+    """Whether very many results each go through the same elements, as all pairs of points do."""
+    rows = {a for o in region.outputs for a in loop_axes(o)}
+    reduced = {a for r in reductions for a in r.data[1] if _looped(a)}
+    return all(_length(loop_axes(o), hints) >= MANY_POINTS for o in region.outputs) and not any(
+        e.kind in ("load", "guarded") and e.free & rows and e.free & reduced
+        for e in reachable(reductions)
+    )
 
 
 def _choose(region: Region, hints: Mapping[Dim, int]) -> Schedule:

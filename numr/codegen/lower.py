@@ -374,7 +374,12 @@ class Emitter:
         self.statement(If(first, [store]))
 
 
-def lower(region: Region, schedule: Schedule, native: Collection[str] | None = None) -> Lowered:
+def lower(
+    region: Region,
+    schedule: Schedule,
+    native: Collection[str] | None = None,
+    fast_math: bool = False,
+) -> Lowered:
     """Kernels that compute a region as its schedule says, in the mathematics that is native."""
     builder = ExprBuilder()
     # A builder of our own: numbering then depends on the region alone, and so does the kernel's text.
@@ -393,7 +398,7 @@ def lower(region: Region, schedule: Schedule, native: Collection[str] | None = N
         )  # results with an axis of length 0 were written out: there is nothing to do
     region = join_reciprocal_roots(builder, decompose(builder, region))
     if native is not None:
-        region = mathematics(builder, region, native)
+        region = mathematics(builder, region, native, fast_math)
     from numr.codegen.pack import behind, pack
     from numr.codegen.strategies import STRATEGIES
 

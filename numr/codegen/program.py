@@ -241,7 +241,7 @@ def build_program(
     program = _Assembler(rewritten, fused, hints, backend, checked, fast_math).run()
     for kernel in program.kernels:
         show("kernel", kernel.text)
-        show("source", functools.partial(backend.source, kernel))
+        show("source", functools.partial(backend.source, kernel, fast_math))
     program.built = backend.build(program.kernels, fast_math)
     return program
 
@@ -267,6 +267,7 @@ class _Assembler:
         self.count = 0
         self.check = check
         device = backend.capabilities
+        self.fast_math = fast_math
         self.native = device.native
         if fast_math and device.native is not None:
             self.native = device.native | device.fast
@@ -327,7 +328,7 @@ class _Assembler:
     def _region(self, step: RegionStep) -> None:
         hints = {dim: self.hints[dim.index] for dim in self.graph.table.dims}
         schedule = choose(step.region, hints, self.backend.capabilities)
-        lowered = lower(step.region, schedule, self.native)
+        lowered = lower(step.region, schedule, self.native, self.fast_math)
         places: dict[tuple[str, int], int] = {}
         for k, source in enumerate(step.sources):
             places["in", k] = self.slots[source]

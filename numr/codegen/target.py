@@ -114,7 +114,15 @@ class Backend(Protocol):
         backend has none, and every call then takes the slower way."""
         ...
 
-    def source(self, kernel: Kernel) -> str:
+    def wait(self) -> None:
+        """Return when all work that the device was given is done."""
+        ...
+
+    def describe(self) -> Mapping[str, str]:
+        """What `python -m numr.info` shows of the device: its name, features, limits, versions."""
+        ...
+
+    def source(self, kernel: Kernel, fast_math: bool) -> str:
         """The printed kernel, to read."""
         ...
 

@@ -372,9 +372,13 @@ class _Division(Elementwise):
         _, y = operands
         tx, ty = tangents
         first = None if tx is None else expand_like(over(tx, y), out)
-        slope = mul(out, out) if is_one(operands[0]) else div(out, y)
-        second = None if ty is None else expand_like(times(ty, neg(slope)), out)
-        return accumulate(first, second)
+        if ty is None:
+            return first
+        if tx is None:
+            slope = mul(out, out) if is_one(operands[0]) else div(out, y)
+            return expand_like(times(ty, neg(slope)), out)
+        # Transposed, both begin with the cotangent over y, which they then share.
+        return accumulate(first, expand_like(over(times(ty, neg(out)), y), out))
 
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         raise_if_nonlinear(self, node, wanted)

@@ -43,9 +43,13 @@ FUNCTIONS: dict[str, Rule] = {
     )
     for name, formula in formulas.items()
 }
+# What fast_math takes in their place: good to a few digits fewer, and NaN is not looked for.
+FAST: dict[str, Rule] = {name: rule(f) for name, f in error_function.FAST.items()}
 
 
-def mathematics(builder: ExprBuilder, region: Region, native: Collection[str]) -> Region:
+def mathematics(
+    builder: ExprBuilder, region: Region, native: Collection[str], fast: bool = False
+) -> Region:
     """The region without floating-point operations that the target lacks.
 
     Args:
@@ -53,6 +57,7 @@ def mathematics(builder: ExprBuilder, region: Region, native: Collection[str]) -
         region: any region.
         native: names of scalar operations that the target has for floating-point operands, or a name
             and a dtype, as in "exp:f32".
+        fast: whether the rules of `FAST` go before those of `FUNCTIONS`.
 
     Returns:
         The region, with the rules of `FUNCTIONS` in place of every floating-point operation that is in
@@ -73,16 +78,19 @@ def mathematics(builder: ExprBuilder, region: Region, native: Collection[str]) -
         select
     """
 
-    return with_roots(region, decomposed(builder, roots_of(region), native))
+    return with_roots(region, decomposed(builder, roots_of(region), native, fast))
 
 
-def decomposed(builder: ExprBuilder, roots: Sequence[Expr], native: Collection[str]) -> list[Expr]:
+def decomposed(
+    builder: ExprBuilder, roots: Sequence[Expr], native: Collection[str], fast: bool = False
+) -> list[Expr]:
     """Expressions without floating-point operations that the target lacks: see `mathematics`."""
+    functions = FUNCTIONS | FAST if fast else FUNCTIONS
 
     def wanted(expr: Expr) -> bool:
         return (
             expr.kind == "op"
-            and expr.data.name in FUNCTIONS
+            and expr.data.name in functions
             and expr.args[0].dtype.kind == "f"
             and expr.data.name not in native
             and f"{expr.data.name}:{expr.args[0].dtype.short}" not in native
@@ -90,7 +98,7 @@ def decomposed(builder: ExprBuilder, roots: Sequence[Expr], native: Collection[s
 
     def rewrite(expr: Expr, args: tuple[Expr, ...]) -> Expr:
         if wanted(expr):
-            return FUNCTIONS[expr.data.name](builder, expr, args)
+            return functions[expr.data.name](builder, expr, args)
         return remake(builder, expr, args)
 
     roots = list(roots)

@@ -82,6 +82,17 @@ def power_of_two(k: Term, like: Term) -> Term:
     return ((k + layout.bias) << layout.mantissa).bitcast(like.dtype)
 
 
+def nearest(x: Term) -> tuple[Term, Term]:
+    """The integer nearest to x, as an integer and as a floating number, for |x| below 2^(mantissa - 2).
+
+    A sum with 1.5 * 2^mantissa has it in the low bits of its fraction.
+    """
+    layout = x.layout
+    shift = ((layout.bias + layout.mantissa) << layout.mantissa) + (1 << (layout.mantissa - 1))
+    k = ((x + 1.5 * 2.0**layout.mantissa).bits() - shift).bitcast(layout.signed)
+    return k, k.cast(x.dtype)
+
+
 def scaled(x: Term, k: Term) -> Term:
     """x 2^k, overflowing and underflowing as it should, for integers k of twice the exponents."""
     half = k >> 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from numr.codegen.mathematics.bits import power_of_two, scaled
+from numr.codegen.mathematics.bits import nearest, power_of_two, scaled
 from numr.codegen.mathematics.terms import Coefficients, Formula, Term, polynomial, select
 
 # exp(r) = 1 + r + r^2 q(r) for |r| <= log(2) / 2: q interpolated at Chebyshev nodes. The relative
@@ -37,12 +37,12 @@ def clamped(x: Term, low: float, high: float) -> Term:
 
 def exp_parts(x: Term, low: Term | None = None) -> Parts:
     """The parts of exp(x + low) for a small low and an x that is in range."""
-    k = ((x if low is None else x + low) * LOG2_E + 0.5).floor()
+    whole, k = nearest((x if low is None else x + low) * LOG2_E)
     upper, lower = LN2_PARTS.of(x)
     r = (x - k * upper) - k * lower
     if low is not None:
         r = r + low
-    return Parts(k.cast(x.layout.signed), power_less_one(r))
+    return Parts(whole, power_less_one(r))
 
 
 def power_less_one(r: Term) -> Term:
@@ -63,9 +63,9 @@ def exp(x: Term) -> Term:
 
 def exp2(x: Term) -> Term:
     near = clamped(x, -1080.0, 1030.0) if not x.single else clamped(x, -152.0, 130.0)
-    k = (near + 0.5).floor()
+    whole, k = nearest(near)
     p = power_less_one((near - k) * LN2)
-    return select(x.isnan(), x, scaled(p + 1.0, k.cast(x.layout.signed)))
+    return select(x.isnan(), x, scaled(p + 1.0, whole))
 
 
 def _less_one(parts: Parts) -> Term:

@@ -68,13 +68,10 @@ def log_of_parts(parts: Parts) -> Term:
 
 def guarded(x: Term, y: Term) -> Term:
     """The logarithm y of x, right also where x is not a positive finite number."""
-    return first(
-        (x.isnan(), x),
-        (x < 0.0, NAN),
-        (x.equals(0.0), -INFINITY),
-        (x > largest(x), INFINITY),
-        otherwise=y,
-    )
+    # One less than their bits tells positive finite numbers from all others, zeros among them.
+    infinity = x.layout.infinity
+    other = select(x.equals(0.0), -INFINITY, select(x.bits() > infinity, NAN, x))
+    return select((x.bits() - 1) < infinity - 1, y, other)
 
 
 def largest(x: Term) -> float:

@@ -93,7 +93,30 @@ class Cpu:
 
         return make_guard([(dtype.dtype, tuple(map(int, shape))) for dtype, shape in specs])
 
-    def source(self, kernel: Kernel) -> str:
+    def wait(self) -> None: ...
+
+    def describe(self) -> Mapping[str, str]:
+        import llvmlite.binding as llvm
+
+        from numr.codegen.backends.cpu import frontend, machine
+
+        host = machine.host()
+        words = host.features.split(",")
+        has = [
+            f
+            for f in ("sse4.2", "avx", "avx2", "fma", "avx512f", "neon", "sve")
+            if f"+{f}" in words
+        ]
+        return {
+            "processor": f"{host.cpu} ({', '.join(has)})",
+            "vectors": f"{host.lanes} float64",
+            "threads": str(config.get().num_threads),
+            "llvm": ".".join(map(str, llvm.llvm_version_info)),
+            "front end": frontend.chosen(),
+            "vector mathematics": "glibc's libmvec and numr's" if host.libmvec else "numr's",
+        }
+
+    def source(self, kernel: Kernel, fast_math: bool) -> str:
         return source(kernel)
 
     def assembly(self, kernel: Kernel, fast_math: bool) -> str:

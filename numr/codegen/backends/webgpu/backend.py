@@ -142,8 +142,14 @@ class WebGpu:
     def download(self, buffer: Any) -> np.ndarray[Any, Any]:
         return memory.download(buffer if buffer.is_contiguous else self.copy(buffer))
 
-    def source(self, kernel: Kernel) -> str:
-        return print.WgslPrinter().print(kernel)
+    def wait(self) -> None:
+        gpu().wait()
+
+    def describe(self) -> Mapping[str, str]:
+        return gpu().describe()
+
+    def source(self, kernel: Kernel, fast_math: bool) -> str:
+        return print.WgslPrinter(fast_math).print(kernel)
 
     def assembly(self, kernel: Kernel, fast_math: bool) -> str:
         return "none: the device's driver compiles the WGSL, and does not show what it makes of it"

@@ -212,6 +212,48 @@ class Gpu:
                 self.device.queue.submit([encoder.finish()])
             self.statistics.submits += 1
 
+    def wait(self) -> None:
+        """Return when everything recorded so far is done."""
+        with self.lock, self.watched():
+            # wgpu 0.32 cannot be told when the queue is done; a buffer is mapped when it is.
+            staging = self.pool.take_staging(4)
+            self.encoder().clear_buffer(staging, 0, 4)
+            self.flush()
+            staging.map_async("READ_NOSYNC", 0, 4).sync_wait()
+            staging.unmap()
+            self.pool.give_staging(staging)
+
+    def describe(self) -> dict[str, str]:
+        """The adapter, what of it is used, and its driver."""
+        about = self.adapter_info
+        limits = {
+            "buffer": _mebibytes(self.limits["max-buffer-size"]),
+            "binding": _mebibytes(self.limits["max-storage-buffer-binding-size"]),
+            "buffers of a kernel": self.limits["max-storage-buffers-per-shader-stage"],
+            "shared memory": f"{self.limits['max-compute-workgroup-storage-size']} bytes",
+        }
+        return {
+            "adapter": f"{about.get('device')} ({about.get('adapter_type')}, {about.get('backend_type')})",
+            "driver": str(about.get("description") or about.get("vendor")),
+            "features": ", ".join(sorted(self.features)) or "none",
+            "limits": ", ".join(f"{name} {value}" for name, value in limits.items()),
+            "other adapters": ", ".join(self._others()) or "none",
+            "wgpu": str(self.wgpu.__version__),
+        }
+
+    def _others(self) -> list[str]:
+        found = [dict(a.info) for a in self.wgpu.gpu.enumerate_adapters_sync()]
+        mine = self.adapter_info
+        return [
+            f"{a.get('device')} ({a.get('adapter_type')}, {a.get('backend_type')})"
+            for a in found
+            if a != mine
+        ]
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:.0f} MiB"
+
 
 _open: Gpu | None = None
 _opening = threading.Lock()
