@@ -41,9 +41,12 @@ def samples_of(prim: Elementwise, rng: np.random.Generator) -> Iterator[Sample]:
             x, y = draw(6, "f8")
             yield Sample(x[0], y, name="scalar-left")
             yield Sample(x, y[0], name="scalar-right")
-        special = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e-310, 0.5, 2.0])
+        special = np.array(
+            [np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e-310, 0.5, 2.0, -0.3, 1.5, -2.5]
+        )
         if arity == 1:
             yield Sample(special, smooth=False, name="special")
+            yield Sample(special.astype("f4"), smooth=False, name="special-f32")
         elif prim.name != "polygamma":
             a, b = (g.ravel().copy() for g in np.meshgrid(special, special))
             yield Sample(a, b, smooth=False, name="special")

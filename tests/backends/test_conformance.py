@@ -56,6 +56,9 @@ def agree(got: Any, want: Any, where: str = "") -> None:
     np.testing.assert_allclose(
         got, want, rtol=tolerance, atol=tolerance * min(scale, 1e300), equal_nan=True
     )
+    zero = (want == 0) & (got == 0)
+    if want.dtype.kind == "f":
+        np.testing.assert_array_equal(np.signbit(got[zero]), np.signbit(want[zero]), "sign of 0")
 
 
 @pytest.mark.parametrize("device", BACKENDS)

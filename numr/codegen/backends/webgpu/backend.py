@@ -21,9 +21,10 @@ from numr.dtypes import ALL, DType, as_dtype, int32
 
 # Invocations of a workgroup: what every device has.
 LANES = 256
+# Drivers round float64 their own way: halves to wherever, and -0.25 to 0.
 _NATIVE = frozenset(
-    ("sqrt", "floor", "ceil", "trunc", "rint", "rsqrt", "abs", "maximum", "minimum", "copysign")
-    + ("isnan", "isinf", "isfinite", "signbit")
+    ("sqrt", "floor", "ceil", "trunc:f32", "rint:f32", "rsqrt", "abs", "maximum", "minimum")
+    + ("copysign", "isnan", "isinf", "isfinite", "signbit")
 )
 
 
