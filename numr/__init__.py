@@ -15,7 +15,7 @@ from typing import Any
 from numr import errors, tree
 from numr.array import Array
 from numr.autodiff import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
-from numr.devices import get_default_device, set_default_device
+from numr.devices import available_devices, get_default_device, set_default_device
 from numr.dtypes import (
     DType,
     as_dtype,
@@ -95,6 +95,7 @@ __all__ = [
     "newaxis",
     "pi",
     "set_default_device",
+    "available_devices",
     "stop_gradient",
     "tree",
     "uint8",

@@ -93,6 +93,24 @@ def set_default_device(device: str) -> None:
     config.update(default_device=device)
 
 
+def available_devices() -> tuple[str, ...]:
+    """The devices that can be used here, the fastest first.
+
+    A GPU comes before "cpu"; a graphics driver that has no GPU behind it comes after.
+
+    Returns:
+        Names, for `device` arguments.
+
+    Examples:
+        >>> import numr as nr
+        >>> "cpu" in nr.available_devices()
+        True
+    """
+    from numr.codegen import target
+
+    return tuple(target.usable())
+
+
 def require(device: str) -> None:
     """Check that a device can be used.
 

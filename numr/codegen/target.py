@@ -29,6 +29,8 @@ class Capabilities:
         native: scalar functions its kernels have to full precision, in any dtype ("sqrt") or in one
             ("exp:f32"); None if they have all.
         fast: functions it has with few digits, which fast math may use.
+        rank: how fast the device is, to choose among devices: 0 for the host's processors, more for
+            what is faster.
     """
 
     dtypes: frozenset[DType] = frozenset(ALL)
@@ -39,6 +41,7 @@ class Capabilities:
     trips: int | None = None
     native: frozenset[str] | None = None
     fast: frozenset[str] = frozenset()
+    rank: int = 0
 
 
 class Backend(Protocol):
@@ -177,17 +180,17 @@ def names() -> list[str]:
 
 
 def usable() -> list[str]:
-    """The names of the devices that arrays can be on here."""
-    found = []
+    """The names of the devices that arrays can be on here, the fastest first."""
+    found = {}
     for name in _MODULES:
         try:
             backend = get(name)
             interprets = getattr(backend, "interprets", False)
-            if not interprets and backend.capabilities:
-                found.append(name)
+            if not interprets:
+                found[name] = backend.capabilities.rank
         except DeviceError:
             continue
-    return found
+    return sorted(found, key=lambda name: -found[name])
 
 
 def get(name: str) -> Any:

@@ -51,6 +51,10 @@ class _Built:
         return device.pipeline(printed, written)
 
 
+# A driver that runs shaders on the host's processors is slower than kernels compiled for them.
+_RANKS = {"DiscreteGPU": 2, "IntegratedGPU": 1, "CPU": -1}
+
+
 class WebGpu:
     name = "webgpu"
     library: Mapping[str, Callable[..., Any]] = {}
@@ -76,6 +80,7 @@ class WebGpu:
             # Mesa's driver for processors counts the rounds of all loops of an invocation.
             trips=65535 if device.adapter_info.get("adapter_type") == "CPU" else None,
             native=_NATIVE,
+            rank=_RANKS.get(device.adapter_info.get("adapter_type", ""), 1),
             fast=frozenset(f"{name}:f32" for name in print.FAST),
         )
 
