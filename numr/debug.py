@@ -12,7 +12,7 @@ from numr import config
 from numr.codegen import kernels as kernel_store
 from numr.codegen import program as programs
 from numr.codegen import target
-from numr.codegen.fuse import LibraryStep, own_cost
+from numr.codegen.fuse import LibraryStep, own_cost, reads, writes
 from numr.codegen.kernel import Kernel
 from numr.codegen.lower import product
 from numr.codegen.stages import fused_text
@@ -170,9 +170,8 @@ def _cost(graph: Canonical, program: programs.Program) -> Cost:
             flops += own_cost(node) * _count(node.shape)
     moved = 0
     for step in fused.steps:
-        reads = [b for b, _ in step.operands] if isinstance(step, LibraryStep) else step.sources
-        writes = [step.node] if isinstance(step, LibraryStep) else step.targets
-        moved += sum(_count(n.shape) * n.dtype.itemsize for n in [*dict.fromkeys(reads), *writes])
+        arrays = [*dict.fromkeys(reads(step)), *writes(step)]
+        moved += sum(_count(n.shape) * n.dtype.itemsize for n in arrays)
     sizes = graph.sizes
     alive: dict[int, int] = {}
     peak = 0

@@ -9,12 +9,13 @@ computed by one Region.
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from numr.codegen.expand import AxisPool, Expander, Index, MustStore
 from numr.codegen.group import Grouping
-from numr.codegen.region import Axis, Expr, ExprBuilder, Output, Region
+from numr.codegen.region import Axis, Expr, ExprBuilder, Output, Region, Sum
 from numr.ir.dims import Dim, Extent
 from numr.ir.node import Node
 from numr.ir.text import Canonical
@@ -22,6 +23,9 @@ from numr.primitives.source import CONST, IOTA, SIZE_OF
 
 # Work worth keeping rather than repeating, in additions (see the scalar table's costs).
 EXPENSIVE = 12
+# Of an array this many times larger than all it is made of, memory costs so many times the work.
+MUCH_LARGER = 8
+DEARER = 2
 # Longest chain of operations in one kernel: bounds compile time, and recursion while expanding.
 MAX_DEPTH = 60
 MAX_WEIGHT = 3000
@@ -29,6 +33,8 @@ MAX_WEIGHT = 3000
 MAX_ARRAYS = 40
 # The largest length that is written into kernels as a literal (in graphs with reductions).
 UNROLL = 4
+# Of an array joined from more parts than this, an element is not chosen among them while it is read.
+CHOSEN_PARTS = 3
 
 VIEWS = ("permute", "reshape", "broadcast")
 
@@ -42,6 +48,13 @@ class RegionStep:
     targets: list[Node]
     # A scatter starts from a copy of this node.
     initial: Node | None = None
+    # What writes the other parts of the same targets.
+    more: list[RegionStep] = field(default_factory=list)
+
+    @property
+    def parts(self) -> list[RegionStep]:
+        """All that writes the targets, in order."""
+        return [self, *self.more]
 
 
 @dataclass(slots=True)
@@ -67,6 +80,9 @@ class Fused:
 
 
 def is_element(node: Node) -> bool:
+    """Whether an element of a node can be computed wherever it is read."""
+    if hasattr(node.prim, "parts") and len(node.prim.parts(node)[1]) > CHOSEN_PARTS:
+        return False
     return node.prim.lowering == "element"
 
 
@@ -81,6 +97,7 @@ class _Fuser:
         # Stored nodes that the kernel they were put in cannot compute.
         self.alone: set[Node] = set()
         self.weights: dict[Node, int] = {}
+        self.reads: dict[Node, frozenset[Node]] = {}  # stored nodes behind one that is not
         self.has_reduction = any(
             hasattr(n.prim, "monoid") and n.inputs[0].rank > 1 for n in self.order
         )
@@ -134,7 +151,7 @@ class _Fuser:
                     x, _updates, *_indices = node.inputs
                     if x.prim is not CONST and x not in self.inputs and not self._filled(x):
                         self.store(x, "what a scatter starts from")
-                else:
+                elif node.prim.lowering != "element":
                     for x in node.inputs:
                         self.viewed(x)
         for out in self.graph.outputs:
@@ -147,9 +164,13 @@ class _Fuser:
     def _bound_depth(self) -> None:
         """Store what would make an expression longer than a kernel may be, or read more arrays."""
         depth: dict[Node, int] = {}
-        reads: dict[Node, frozenset[Node]] = {}
+        self.reads.clear()
         for node in self.order:
-            if node in self.inputs or not is_element(node):
+            if node in self.inputs:
+                continue
+            if not is_element(node):
+                if node.prim.lowering == "scatter":
+                    self._bound_arrays(node)
                 continue
             below = max((depth.get(x, 0) for x in node.inputs), default=0) + 1
             weight = own_cost(node) + sum(self.weights.get(x, 0) for x in node.inputs)
@@ -159,25 +180,43 @@ class _Fuser:
                 self.store(node, "the expression is as long as a kernel may be")
                 below = weight = 0
             depth[node], self.weights[node] = below, weight
-            self._bound_arrays(node, reads)
+            self._bound_arrays(node)
 
-    def _bound_arrays(self, node: Node, reads: dict[Node, frozenset[Node]]) -> None:
+    def _bound_arrays(self, node: Node) -> None:
         """Store operands of a node, those that read most first, until one kernel can read all it needs."""
 
-        def below(x: Node) -> frozenset[Node]:
-            known = self._inlined(x) and is_element(x)
-            return reads.get(x, frozenset()) if known else frozenset((x,))
-
-        def needed() -> frozenset[Node]:
-            return frozenset().union(*map(below, node.inputs))
-
-        widest = sorted(dict.fromkeys(node.inputs), key=lambda x: (-len(below(x)), x.number))
-        while len(needed()) >= self.most and widest and len(below(widest[0])) > 1:
+        widest = sorted(
+            dict.fromkeys(node.inputs), key=lambda x: (-len(self._behind([x])), x.number)
+        )
+        while (
+            len(self._behind(node.inputs)) >= self.most
+            and widest
+            and len(self._behind(widest[:1])) > 1
+        ):
             self.store(widest.pop(0), f"a kernel takes at most {self.most} arrays")
-        reads[node] = needed()
+        self.reads[node] = self._behind(node.inputs)
 
-    def expensive(self, node: Node) -> bool:
-        return bool(node.shape) and self.weights.get(node, 0) >= EXPENSIVE
+    def _behind(self, nodes: Sequence[Node]) -> frozenset[Node]:
+        """The stored nodes that a kernel which reads these must load."""
+        known = (self._inlined(x) and is_element(x) for x in nodes)
+        return frozenset[Node]().union(
+            *(
+                self.reads.get(x, frozenset()) if inlined else (x,)
+                for x, inlined in zip(nodes, known, strict=True)
+            )
+        )
+
+    def dear(self, node: Node) -> bool:
+        """Whether several kernels should rather read a node than each compute it."""
+        sources = [self._elements(x) for x in self.reads.get(node, ())]
+        grows = bool(sources) and self._elements(node) >= MUCH_LARGER * max(sources)
+        limit = EXPENSIVE * DEARER if grows else EXPENSIVE
+        return bool(node.shape) and self.weights.get(node, 0) >= limit
+
+    def _elements(self, node: Node) -> int:
+        return math.prod(
+            self.hints[n.index] if isinstance(n, Dim) else n for n in map(self.extent, node.shape)
+        )
 
     # -- building --------------------------------------------------------------------------------
 
@@ -208,16 +247,22 @@ class _Fuser:
         repeated: dict[Node, str] = {}
         steps: list[Step] = []
         for group in self._groups():
-            if not is_element(group[0]):
+            if hasattr(group[0].prim, "parts"):
+                regions = self._joined(group[0])
+                steps.append(regions[0][0])
+                regions[0][0].more = [step for step, _ in regions[1:]]
+            elif not is_element(group[0]):
                 steps.append(self._other_step(group[0]))
                 continue
-            step, expander = self._region(group)
-            steps.append(step)
-            for node, indices in expander.visits.items():
-                if self.inside(node):
-                    users[node] = users.get(node, 0) + 1
-                    if self._repeats(indices, step):
-                        repeated[node] = f"used at {len(indices)} places of its kernel"
+            else:
+                regions = [self._region(group)]
+                steps.append(regions[0][0])
+            for step, expander in regions:
+                for node, indices in expander.visits.items():
+                    if self.inside(node):
+                        users[node] = users.get(node, 0) + 1
+                        if self._repeats(indices, step):
+                            repeated[node] = f"used at {len(indices)} places of its kernel"
         for node, count in users.items():
             if count > 1:
                 repeated[node] = f"{count} kernels use it"
@@ -238,7 +283,7 @@ class _Fuser:
             self.weights[node] = own_cost(node) + sum(
                 0 if x in self.reasons else self.weights.get(x, 0) for x in node.inputs
             )
-            if self.expensive(node):
+            if self.dear(node):
                 self.store(node, f"{repeated[node]}, at cost {self.weights[node]}")
 
     def _groups(self) -> list[list[Node]]:
@@ -247,9 +292,12 @@ class _Fuser:
         def stored(node: Node) -> bool:
             return node in self.reasons and node not in self.inputs
 
-        grouping = Grouping(stored, self.base, self.extent, self.most)
+        def loaded(node: Node) -> bool:
+            return not self._inlined(node)
+
+        grouping = Grouping(loaded, self.base, self.extent, self.most)
         for node in filter(stored, self.order):
-            if is_element(node) and node not in self.alone:
+            if is_element(node) and node not in self.alone and not hasattr(node.prim, "parts"):
                 grouping.add(node)
             else:
                 grouping.add_single(node)
@@ -282,6 +330,35 @@ class _Fuser:
     ) -> Output:
         shape = tuple(self.extent(n) for n in root.shape)
         return Output(expr, expander.output_index(root, axes), axes, shape, root.dtype, slot)
+
+    def _joined(self, node: Node) -> list[tuple[RegionStep, Expander]]:
+        """A step for the parts of each shape, which writes them where they belong."""
+        axis, parts = node.prim.parts(node)  # type: ignore[attr-defined]
+        alike: dict[tuple[Extent, ...], list[list[int]]] = {}
+        for k, part in enumerate(parts):
+            if 0 in part.shape:
+                continue
+            sets = alike.setdefault(tuple(map(self.extent, part.shape)), [[]])
+            if len(self._behind([parts[j] for j in (*sets[-1], k)])) >= self.most:
+                sets.append([])
+            sets[-1].append(k)
+        shape = tuple(map(self.extent, node.shape))
+        lengths = [self.extent(part.shape[axis]) for part in parts]
+        steps = []
+        for members in (m for sets in alike.values() for m in sets if m):
+            expander = self._expander()
+            axes = expander.output_axes(parts[members[0]])
+            outputs = []
+            for k in members:
+                index = list(expander.output_index(parts[k], axes))
+                expander.order = axes
+                expr = expander.element(parts[k], tuple(index))
+                start = expander.builder.size(Sum(tuple(lengths[:k])))
+                index[axis] = expander.plus(index[axis], start)
+                outputs.append(Output(expr, tuple(index), axes, shape, node.dtype, 0))
+            region = Region(tuple(expander.operands), tuple(outputs))
+            steps.append((RegionStep(region, expander.sources, [node]), expander))
+        return steps
 
     def _other_step(self, node: Node) -> Step:
         if node.prim.lowering == "scatter":
@@ -330,7 +407,8 @@ def reads(step: Step) -> list[Node]:
     """The stored nodes a step reads."""
     if isinstance(step, LibraryStep):
         return [base for base, _ in step.operands]
-    return step.sources + ([step.initial] if step.initial is not None else [])
+    sources = [node for part in step.parts for node in part.sources]
+    return sources + ([step.initial] if step.initial is not None else [])
 
 
 def writes(step: Step) -> list[Node]:

@@ -67,12 +67,12 @@ class Grouping:
 
     def __init__(
         self,
-        stored: Callable[[Node], bool],
+        loaded: Callable[[Node], bool],
         base: Callable[[Node], Node],
         extent: Callable[[int], Extent],
         most: int,
     ) -> None:
-        self.stored = stored
+        self.loaded = loaded
         self.most = most  # arrays of one kernel
         self.base = base
         self.extent = extent
@@ -97,7 +97,7 @@ class Grouping:
         for unit in [*latest[: -WINDOW - 1 : -1], *above]:
             # Sums of whole arrays that follow one on another are better split over blocks each.
             whole = space is not None and row is None
-            if self._has_room(unit, reads) and self._may_join(unit, reads, whole):
+            if self._has_room(unit, root, reads) and self._may_join(unit, reads, whole):
                 unit.members.append(root)
                 unit.operands.update(reads)
                 self.units[root] = unit
@@ -120,10 +120,9 @@ class Grouping:
             if read is not None and read is not unit:
                 unit.read(read)
 
-    def _has_room(self, unit: Unit, reads: dict[Node, bool]) -> bool:
-        more = sum(node not in unit.operands for node in reads)
-        arrays = len(unit.members) + 1 + len(unit.operands) + more
-        return len(unit.members) < MAX_RESULTS and arrays <= self.most
+    def _has_room(self, unit: Unit, root: Node, reads: dict[Node, bool]) -> bool:
+        arrays = {root, *unit.members, *unit.operands, *reads}
+        return len(unit.members) < MAX_RESULTS and len(arrays) <= self.most
 
     def _may_join(self, unit: Unit, reads: dict[Node, bool], apart: bool) -> bool:
         for node, aligned in reads.items():
@@ -144,7 +143,7 @@ class Grouping:
         return tuple((e, shape[:k].count(e)) for k, e in enumerate(shape))
 
     def _reads(self, root: Node) -> tuple[dict[Node, bool], Any]:
-        """The stored nodes a result loads, each with whether that is only where a kernel that computes
+        """The arrays a result loads, each with whether that is only where a kernel that computes
         both has it anyway; and the space of the reductions inlined in the result, if any."""
         reads: dict[Node, bool] = {}
         space: Any = None
@@ -157,7 +156,7 @@ class Grouping:
             for x in node.inputs:
                 here = None if place is None else self._below(node, x, place)
                 below = self.base(x)
-                if self.stored(below):
+                if self.loaded(below):
                     aligned = here == self._own_place(below) and self._shape(x) == self._shape(
                         below
                     )

@@ -24,6 +24,8 @@ MANY_ROWS = 129
 LANES_WORTH = 32
 # Among how many points of a grid the elements that a scatter updates are divided.
 OWNERS = 256
+# So few are not worth the lanes' waiting for each other.
+FEW_STEPS = 256
 # So many points keep a device busy with one lane each.
 MANY_POINTS = 1024
 
@@ -53,19 +55,23 @@ def _for_lanes(
     reductions = [e for e in reachable(roots_of(region)) if e.kind == "reduce"]
     longest = max(_length(r.data[1], hints) for r in reductions)
     lanes = 1 if longest < LANES_WORTH else min(capabilities.lanes, 64 if longest <= 1024 else 256)
-    if longest <= (capabilities.trips or longest) and _all_read_the_same(region, reductions, hints):
+    if longest <= (capabilities.trips or longest) and _one_lane_each(region, reductions, hints):
         lanes = 1
+    innermost = min(_length([a for a in r.data[1] if _looped(a)][-1:], hints) for r in reductions)
     # What neighbouring points or lanes read is side by side, or the same: there is nothing to pack.
-    return replace(schedule, lanes=lanes, flat=True, pack=False)
+    return replace(schedule, lanes=lanes, joined=innermost < lanes, flat=True, pack=False)
 
 
-def _all_read_the_same(
-    region: Region, reductions: Sequence[Expr], hints: Mapping[Dim, int]
-) -> bool:
-    """Whether very many results each go through the same elements, as all pairs of points do."""
+def _one_lane_each(region: Region, reductions: Sequence[Expr], hints: Mapping[Dim, int]) -> bool:
+    """Whether there are very many results, and each takes few steps or all go through the same elements,
+    as all pairs of points do."""
     rows = {a for o in region.outputs for a in loop_axes(o)}
     reduced = {a for r in reductions for a in r.data[1] if _looped(a)}
-    return all(_length(loop_axes(o), hints) >= MANY_POINTS for o in region.outputs) and not any(
+    if any(not r.free >= rows for r in reductions if reduced & set(r.data[1])):
+        return False  # results that are a row of elements for a sum are written by many lanes
+    if any(_length(loop_axes(o), hints) < MANY_POINTS for o in region.outputs):
+        return False
+    return max(_length(r.data[1], hints) for r in reductions) <= FEW_STEPS or not any(
         e.kind in ("load", "guarded") and e.free & rows and e.free & reduced
         for e in reachable(reductions)
     )

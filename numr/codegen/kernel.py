@@ -223,6 +223,23 @@ def used(body: list[Statement]) -> set[str]:
     return found
 
 
+def dtypes(kernel: Kernel) -> set[DType]:
+    """The dtypes of a kernel's buffers and values."""
+
+    def inside(body: list[Statement]) -> Iterator[Value]:
+        for s in body:
+            if isinstance(s, Let):
+                yield from (s.var, *s.args)
+            elif isinstance(s, (For, If)):
+                yield from inside(s.body)
+            elif isinstance(s, Store):
+                yield s.value
+            elif isinstance(s, (Declare, Assign, Accumulate)):
+                yield from (s.var, s.value)
+
+    return {b.dtype for b in kernel.buffers} | {v.dtype for v in inside(kernel.body)}
+
+
 def stores(body: list[Statement]) -> Iterator[str]:
     """The names of the buffers that statements store to."""
     for statement in body:

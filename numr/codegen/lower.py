@@ -7,7 +7,7 @@ depend on each other share a loop.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -42,7 +42,8 @@ from numr.codegen.prepare import (
     unroll,
     with_roots,
 )
-from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Output, Region
+from numr.codegen.ranges import narrow
+from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Output, Region, Sum
 from numr.codegen.schedule import Schedule
 from numr.dtypes import DType, bool_
 from numr.ir import scalar as S
@@ -64,7 +65,7 @@ class Temporary:
 class Stage:
     """One kernel and what to call it with.
 
-    `buffers` are ("in" | "out" | "temp", number); each of `sizes` is a product of Dims and literals;
+    `buffers` are ("in" | "out" | "temp", number); each of `sizes` is a product of Dims, Sums, literals;
     the grid has product(`grid`) points, or ceil(product / `block`); `weight` is the work of a region's
     point in additions, and `volume` the lengths of all loops.
     """
@@ -113,6 +114,8 @@ def product(terms: Factors, sizes: Sequence[int]) -> int:
             result *= sizes[term.index]
         elif isinstance(term, Blocks):
             result *= -(-product(term.terms, sizes) // term.block)
+        elif isinstance(term, Sum):
+            result *= sum(product((t,), sizes) for t in term.terms)
         else:
             result *= term
     return result
@@ -145,6 +148,7 @@ class Emitter:
         self.region = region
         self.index = schedule.index
         self.lanes = schedule.lanes
+        self.joined = schedule.joined
         self.zero = Literal(0, self.index)
         self.range = Var("lo", self.index), Var("hi", self.index)
         self.lane = Var("lane", self.index)
@@ -188,11 +192,17 @@ class Emitter:
         self.scopes.append(_Scope(outer.bound | {axis}, loop.body, {}, loop))
 
     def open_nest(self, axes: Sequence[Axis]) -> None:
-        """Loops over whole axes; the innermost, which memory runs along, is dealt out."""
+        """Loops over whole axes; the innermost, which memory runs along, is dealt out, or all as one."""
+        if self.joined and len(axes) > 1 and self.alike:
+            self._open_joined(axes, self.zero, None)
+            return
         for k, axis in enumerate(axes):
             self.open(axis, self.zero, self.size(axis.extent), dealt=k == len(axes) - 1)
 
     def close_nest(self, axes: Sequence[Axis]) -> None:
+        if len(axes) > 1 and self._opened() >= set(axes):
+            self._close_joined(axes)
+            return
         for axis in reversed(axes):
             self.close(axis)
 
@@ -207,8 +217,12 @@ class Emitter:
         if len(axes) == 1:
             self.open(axes[0], lo, hi)
             return
+        self._open_joined(axes, lo, hi)
+
+    def _open_joined(self, axes: Sequence[Axis], lo: Value, hi: Value | None) -> None:
+        """One loop over the product of axes, in row-major order; without bounds, dealt out."""
         flat = Axis("flat", tuple(f for a in axes for f in factors(a.extent)))  # type: ignore[arg-type]
-        self.open(flat, lo, hi)
+        self.open(flat, lo, self.size(flat.extent) if hi is None else hi, dealt=hi is None)
         scope = self.scopes[-1]
         rest: Value = self.variables[flat][-1]
         for axis in reversed(axes[1:]):
@@ -220,10 +234,18 @@ class Emitter:
 
     def close_grid(self, axes: Sequence[Axis]) -> None:
         if len(axes) > 1:
-            for axis in axes:
-                self.variables[axis].pop()
-            axes = [next(a for a in self.scopes[-1].bound if a.name == "flat")]
-        self.close(axes[0])
+            self._close_joined(axes)
+        else:
+            self.close(axes[0])
+
+    def _close_joined(self, axes: Sequence[Axis]) -> None:
+        for axis in axes:
+            self.variables[axis].pop()
+        self.close(next(a for a in self._opened() if a.name == "flat"))
+
+    def _opened(self) -> frozenset[Axis]:
+        """The axes that the innermost loop binds."""
+        return self.scopes[-1].bound - self.scopes[-2].bound
 
     def close(self, axis: Axis) -> None:
         scope = self.scopes.pop()
@@ -379,8 +401,12 @@ def lower(
     schedule: Schedule,
     native: Collection[str] | None = None,
     fast_math: bool = False,
+    limits: Mapping[Dim, int] | None = None,
 ) -> Lowered:
-    """Kernels that compute a region as its schedule says, in the mathematics that is native."""
+    """Kernels that compute a region as its schedule says, in the mathematics that is native.
+
+    `limits` has the most that lengths can be.
+    """
     builder = ExprBuilder()
     # A builder of our own: numbering then depends on the region alone, and so does the kernel's text.
     region = with_roots(
@@ -397,6 +423,7 @@ def lower(
             Lowered()
         )  # results with an axis of length 0 were written out: there is nothing to do
     region = join_reciprocal_roots(builder, decompose(builder, region))
+    region = narrow(builder, region, limits or {}, schedule.index)
     if native is not None:
         region = mathematics(builder, region, native, fast_math)
     from numr.codegen.pack import behind, pack

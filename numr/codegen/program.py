@@ -23,7 +23,7 @@ from numr.codegen.heuristics import choose
 from numr.codegen.lower import lower, product
 from numr.codegen.recent import Recent
 from numr.codegen.stages import announcement, fused_text, show
-from numr.codegen.support import require
+from numr.codegen.support import require, require_kernel
 from numr.codegen.varying import lifted
 from numr.devices import memory_of, to_device
 from numr.dtypes import DType
@@ -326,22 +326,31 @@ class _Assembler:
         self.program.kernels += made.kernels
 
     def _region(self, step: RegionStep) -> None:
-        hints = {dim: self.hints[dim.index] for dim in self.graph.table.dims}
-        schedule = choose(step.region, hints, self.backend.capabilities)
-        lowered = lower(step.region, schedule, self.native, self.fast_math)
-        places: dict[tuple[str, int], int] = {}
-        for k, source in enumerate(step.sources):
-            places["in", k] = self.slots[source]
+        outputs: dict[tuple[str, int], int] = {}
         for k, node in enumerate(step.targets):
-            slot = places["out", k] = self.slots[node] = self.fresh()
+            slot = outputs["out", k] = self.slots[node] = self.fresh()
             allocation = Allocation(slot, self._extents(node.shape), node.dtype)
             if step.initial is not None:
                 self._start(allocation, step.initial)
             self.program.steps.append(allocation)
+        for part in step.parts:
+            self._launches(part, outputs)
+
+    def _launches(self, step: RegionStep, outputs: dict[tuple[str, int], int]) -> None:
+        hints = {dim: self.hints[dim.index] for dim in self.graph.table.dims}
+        schedule = choose(step.region, hints, self.backend.capabilities)
+        limits = {dim: size for dim, size in hints.items() if size <= BUCKETS[-1]}
+        lowered = lower(step.region, schedule, self.native, self.fast_math, limits)
+        places = dict(outputs)
+        for k, source in enumerate(step.sources):
+            places["in", k] = self.slots[source]
         for k, temporary in enumerate(lowered.temporaries):
             slot = places["temp", k] = self.fresh()
             self.program.steps.append(Allocation(slot, tuple(temporary.shape), temporary.dtype))
         for stage in lowered.stages:
+            require_kernel(
+                stage.kernel, self.graph.order, self.backend.name, self.backend.capabilities
+            )
             slots = tuple(places[b] for b in stage.buffers)
             self.program.steps.append(Launch(len(self.program.kernels), slots, stage))
             self.program.kernels.append(stage.kernel)

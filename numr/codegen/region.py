@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from numr.dtypes import DType
-from numr.ir.dims import Dim, Extent
+from numr.ir.dims import Extent
 from numr.ir.scalar import ScalarOp
 
 Monoid = Literal["add", "mul", "max", "min", "and", "or"]
@@ -19,6 +19,13 @@ Monoid = Literal["add", "mul", "max", "min", "and", "or"]
 # Positions and lengths: int64 or int32 in a kernel, as its device has it. No user's number has this
 # dtype: it is cast to it where it indexes, and from it where a position is a value.
 INDEX = DType("int64", "i", "index")
+
+
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """A length that is the sum of others: where a part of a joined array begins."""
+
+    terms: tuple[Extent, ...]
 
 
 class Axis:
@@ -40,7 +47,7 @@ class Expr:
     kind    data                      args                      dtype
     const   Python value              ()                        any
     axis    Axis                      ()                        INDEX
-    size    Dim                       ()                        INDEX: the value of the Dim
+    size    Dim or Sum                ()                        INDEX: its value
     load    operand number            one index Expr per dim    the operand's
     guarded operand number            the same, and a condition  the operand's; 0 where it fails, unread
     op      ScalarOp                  operands                  per the scalar table
@@ -105,10 +112,12 @@ class ExprBuilder:
     def axis(self, axis: Axis) -> Expr:
         return self._make("axis", axis, (), INDEX)
 
-    def size(self, dim: Extent) -> Expr:
-        if isinstance(dim, Dim):
-            return self._make("size", dim, (), INDEX)
-        return self.const(dim, INDEX)
+    def size(self, dim: Extent | Sum) -> Expr:
+        if isinstance(dim, int):
+            return self.const(dim, INDEX)
+        if isinstance(dim, Sum) and all(isinstance(n, int) for n in dim.terms):
+            return self.const(sum(dim.terms), INDEX)
+        return self._make("size", dim, (), INDEX)
 
     def load(
         self, operand: int, index: tuple[Expr, ...], dtype: DType, guard: Expr | None = None

@@ -17,6 +17,7 @@ class Schedule:
         pack: whether operands read again and again in short runs are put in columns first.
         block: elements of the blocked axis one grid point handles (columns, blocks).
         lanes: how many run one point of the grid together.
+        joined: whether the loops over several axes are dealt out to the lanes as one.
         flat: whether every element of a result is a point of the grid, or only its first axis is.
         index: the dtype of positions and lengths.
     """
@@ -26,5 +27,6 @@ class Schedule:
     block: int = 1
     pack: bool = False
     lanes: int = 1
+    joined: bool = False
     flat: bool = False
     index: DType = int64

@@ -31,7 +31,8 @@ def fused_text(fused: Fused) -> str:
             lines += [f"step {number}: library call {step.key}", f"  {step.node!r}"]
         else:
             lines.append(f"step {number}: region")
-            lines += [f"  {line}" for line in _region_lines(step, fused)]
+            for part in step.parts:
+                lines += [f"  {line}" for line in _region_lines(part, fused)]
     return "\n".join(lines)
 
 

@@ -332,7 +332,8 @@ def blocks(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     emitter.open(first, lo, hi, dealt=len(axes) == 1)
     emitter.open_nest(axes[1:])
     emitter.accumulate(outer, accumulators)
-    emitter.close_nest(axes)
+    emitter.close_nest(axes[1:])
+    emitter.close(first)
     if apart:
         emitter.combine(outer, accumulators)
     for name, var in zip(names, accumulators, strict=True):

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from numr import messages
+from numr.codegen.kernel import Kernel, dtypes
+from numr.codegen.region import INDEX
 from numr.codegen.target import Capabilities
-from numr.dtypes import DType, float32, uint16
+from numr.dtypes import DType, bool_, float32, int64, uint16
 from numr.ir.node import Node
-from numr.primitives.source import CONST, SIZE_OF
+from numr.primitives.source import CONST, IOTA, SIZE_OF
 
 # What to use in place of a dtype that a device lacks.
 _NARROWER = {
@@ -29,12 +31,31 @@ def require(order: Iterable[Node], device: str, capabilities: Capabilities) -> N
         DeviceError: naming the first operation that it cannot run, and why.
     """
     for node in order:
-        # Numbers and lengths become part of kernels, in what dtype they are used.
-        if not _has(capabilities, node.dtype) and node.prim not in (CONST, SIZE_OF):
+        # Numbers and lengths become part of kernels, in what dtype they are used; so may integers, of
+        # which positions take what dtype the device has for them: see `require_kernel`.
+        inside = node.prim in (CONST, SIZE_OF, IOTA) or (
+            node.dtype is int64 and node.inputs and node.prim.lowering == "element"
+        )
+        if not _has(capabilities, node.dtype) and not inside:
             raise _lacks(node, device, node.dtype)
         reason = capabilities.gaps.get(node.prim.name)
         if reason is not None:
             raise messages.device_gap(device, node.prim.name, reason, node.location)
+
+
+def require_kernel(
+    kernel: Kernel, order: Iterable[Node], device: str, capabilities: Capabilities
+) -> None:
+    """Check that a device has every dtype of a kernel, its own for positions apart.
+
+    Raises:
+        DTypeError: naming the first node of a dtype that the device lacks.
+    """
+    missing = dtypes(kernel) - capabilities.dtypes - {INDEX, bool_}
+    if missing:
+        node = next((n for n in order if n.dtype in missing and n.prim is not CONST), None)
+        if node is not None:
+            raise _lacks(node, device, node.dtype)
 
 
 def _has(capabilities: Capabilities, dtype: DType) -> bool:

@@ -16,7 +16,7 @@ from numr.primitives import reduction as R
 from numr.primitives import shape as P
 from numr.primitives.elementwise import cast, like, select
 from numr.primitives.mathematics import bit_or, eq, ne
-from numr.primitives.source import IOTA, const
+from numr.primitives.source import IOTA, size_of
 
 Axes = int | tuple[int, ...] | None
 
@@ -254,7 +254,7 @@ def _first_place(name: str, prim: Any, x: Any, axis: int | None, keepdims: bool)
     if node.dtype.kind == "f":
         # The extremum is NaN exactly when an element is, and only those differ from themselves.
         hit = bit_or(hit, ne(node, node))
-    found = select(hit, IOTA(shape=node.shape, axis=place), const(2**62, int64))
+    found = select(hit, IOTA(shape=node.shape, axis=place), size_of(node.shape[place], int64))
     found = R.reduce_min(found, axes=(place,))
     if keepdims:
         ends = (1 if axis is None or i == place else n for i, n in enumerate(shape))

@@ -358,6 +358,10 @@ class _Concat(_Linear):
 
         return part(0)
 
+    def parts(self, node: Node) -> tuple[int, tuple[Node, ...]]:
+        """What the result consists of, part after part: along which axis, and the parts."""
+        return node.params["axis"], node.inputs
+
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(rng.normal(size=3), rng.normal(size=5), axis=0)
         yield Sample(
