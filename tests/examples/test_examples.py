@@ -12,7 +12,7 @@ from types import ModuleType
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "examples"
-NAMES = ["logistic_newton", "solar_system", "option_greeks"]
+NAMES = ["fit_image_filter", "logistic_newton", "option_greeks", "solar_system"]
 
 
 def run(name: str, output: Path) -> subprocess.CompletedProcess[str]:
