@@ -21,6 +21,9 @@ def made() -> tuple[int, int, int]:
 def test_repeated_calls_make_nothing_and_keep_nothing() -> None:
     f = nr.jit(lambda x, a: nr.sum(nr.sin(x) * a), device="webgpu")
     x = nr.asarray(np.ones(1000, np.float32), device="webgpu")
+    # More free buffers than a launcher keeps bind groups for.
+    free = [nr.asarray(np.ones(1, np.float32), device="webgpu") for _ in range(100)]
+    free.clear()
     for _ in range(600):
         f(x, 2.0)
     gpu().flush()

@@ -54,10 +54,12 @@ class Pool:
             free = self._free.setdefault(size, [])
             found: Block | None = None
             if written:
-                found = next((b for b in free if b.last_use < device.batch), None)
-                if found is None and len(free) >= SPARE:
+                # Always among the same few: launchers have bind groups for those.
+                few = free[-SPARE:]
+                found = next((b for b in few if b.last_use < device.batch), None)
+                if found is None and len(few) == SPARE:
                     device.flush()
-                    found = free[0]
+                    found = few[0]
                 if found is not None:
                     free.remove(found)
             elif free:
@@ -93,11 +95,11 @@ class Pool:
         device.statistics.buffers += 1
         return buffer
 
-    def give(self, block: Block) -> None:
-        """Take a buffer back."""
+    def give(self, block: Block, limit: int = IDLE_LIMIT) -> None:
+        """Take a buffer back; free ones are kept up to the limit."""
         with self._lock:
             self.live -= block.size
-            if self.idle + block.size > IDLE_LIMIT or self.device.lost:
+            if self.idle + block.size > limit or self.device.lost:
                 self._drop(block)
                 return
             self.idle += block.size
