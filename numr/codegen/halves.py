@@ -1,17 +1,19 @@
 """Floating-point numbers of 16 bits: words in memory, float32 in arithmetic.
 
-No target need know them. An expression is rounded to 16 bits where it is stored, and where a user
-casts to them, but not at every step between.
+No target need know them; one that converts them as IEEE arithmetic has it keeps them in memory as they
+are. An expression is rounded to 16 bits where it is stored, and where a user casts to them, but not at
+every step between.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import numpy as np
 
 from numr.codegen.prepare import reachable, remake, roots_of, transform
-from numr.codegen.region import Expr, ExprBuilder, Operand, Region
+from numr.codegen.region import Expr, ExprBuilder, Region
 from numr.dtypes import DType, float16, float32, uint16, uint32
 from numr.errors import UnsupportedError
 from numr.ir import scalar as S
@@ -23,8 +25,18 @@ def has_halves(region: Region) -> bool:
     return any(d.is_half for d in dtypes)
 
 
-def halves(b: ExprBuilder, region: Region) -> Region:
-    """The region over words of 16 bits, with arithmetic in float32."""
+def halves(b: ExprBuilder, region: Region, native: Collection[str]) -> Region:
+    """The region with arithmetic in float32, over words of 16 bits, or over what is named in `native`:
+    "cast:f16" if the target has conversions of float16."""
+
+    def stored(dtype: DType) -> DType:
+        return dtype if not dtype.is_half or f"cast:{dtype.short}" in native else uint16
+
+    def widened(x: Expr, dtype: DType) -> Expr:
+        return unpacked(b, x, dtype) if stored(dtype) is uint16 else b.cast(x, float32)
+
+    def narrowed(x: Expr, dtype: DType) -> Expr:
+        return packed(b, x, dtype) if stored(dtype) is uint16 else b.cast(x, dtype)
 
     def rule(expr: Expr, args: tuple[Expr, ...]) -> Expr:
         dtype = expr.dtype
@@ -35,28 +47,24 @@ def halves(b: ExprBuilder, region: Region) -> Region:
         if expr.kind == "const":
             return b.const(float(np.asarray(expr.data, dtype.dtype)), float32)
         if expr.kind == "load":
-            return unpacked(b, b.load(expr.data, args, uint16), dtype)
+            return widened(b.load(expr.data, args, stored(dtype)), dtype)
         if expr.kind == "guarded":
-            return unpacked(b, b.load(expr.data, args[:-1], uint16, args[-1]), dtype)
+            return widened(b.load(expr.data, args[:-1], stored(dtype), args[-1]), dtype)
         if expr.kind == "cast":
-            return unpacked(b, packed(b, b.cast(args[0], float32), dtype), dtype)
+            return widened(narrowed(b.cast(args[0], float32), dtype), dtype)
         return remake(b, expr, args)
 
-    operands = tuple(_word(o) for o in region.operands)
+    operands = tuple(replace(o, dtype=stored(o.dtype)) for o in region.operands)
     new = dict(zip(roots_of(region), transform(roots_of(region), rule), strict=True))
     outputs = []
     for o in region.outputs:
         expr, index = new[o.expr], tuple(new[e] for e in o.index)
         if o.dtype.is_half:
-            word = packed(b, expr, o.dtype)
-            outputs.append(replace(o, expr=word, index=index, dtype=uint16))
+            half = narrowed(expr, o.dtype)
+            outputs.append(replace(o, expr=half, index=index, dtype=half.dtype))
         else:
             outputs.append(replace(o, expr=expr, index=index))
     return Region(operands, tuple(outputs))
-
-
-def _word(operand: Operand) -> Operand:
-    return Operand(uint16, operand.shape) if operand.dtype.is_half else operand
 
 
 def unpacked(b: ExprBuilder, word: Expr, dtype: DType) -> Expr:

@@ -413,7 +413,7 @@ def lower(
         region, transform(roots_of(region), lambda e, args: _import(builder, e, args))
     )
     if has_halves(region):
-        region = halves(builder, region)
+        region = halves(builder, region, native or ())
     if schedule.reduces:
         # Squares first, so that mirrored terms are recognised, and again for what is then left of them.
         region = share_squares(builder, unroll(builder, region))

@@ -101,6 +101,21 @@ def test_derivatives_sorting_and_updates(device: str, name: str) -> None:
 
 
 @both
+@everywhere
+def test_views_and_what_is_filled(device: str, name: str) -> None:
+    x = np.arange(35).reshape(5, 7).astype(HALVES[name])
+    a = nr.asarray(x, device=device)
+    same(nr.jit(lambda a: a.T)(a).numpy(), x.T.copy())
+    same(nr.jit(lambda a: nr.broadcast_to(a[:, None], (5, 3, 7)))(a).numpy(), np.stack([x] * 3, 1))
+    gradient = nr.jit(nr.grad(lambda a: nr.sum(a[nr.asarray([1, 1, 3], device=device)] * 3)))(a)
+    want = np.zeros_like(x)
+    want[1], want[3] = 6, 3
+    same(gradient.numpy(), want)
+    filled = nr.jit(lambda a: nr.full((3, 5), 1.5, dtype=name).at[1].set(a[0, 1]))(a)
+    same(filled.numpy(), np.array([[1.5] * 5, [1] * 5, [1.5] * 5], HALVES[name]))
+
+
+@both
 def test_what_is_not_compiled_says_so(name: str) -> None:
     x = nr.ones(1, dtype=name)
     with pytest.raises(nr.errors.UnsupportedError, match=f"nextafter of {name}"):

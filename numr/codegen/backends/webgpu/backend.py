@@ -15,6 +15,7 @@ from numr.codegen import kernels as kernel_store
 from numr.codegen.backends.webgpu import memory, print
 from numr.codegen.backends.webgpu.gpu import Pipeline, gpu, launcher
 from numr.codegen.backends.webgpu.movement import copy_kernel, fill_kernel
+from numr.codegen.backends.webgpu.probe import converts_exactly
 from numr.codegen.kernel import Kernel
 from numr.codegen.target import Backend, Capabilities
 from numr.dtypes import ALL, DType, as_dtype, int32
@@ -79,7 +80,7 @@ class WebGpu:
             index=int32,
             # Mesa's driver for processors counts the rounds of all loops of an invocation.
             trips=65535 if device.adapter_info.get("adapter_type") == "CPU" else None,
-            native=_NATIVE,
+            native=_NATIVE | ({"cast:f16"} if converts_exactly(device) else set()),
             rank=_RANKS.get(device.adapter_info.get("adapter_type", ""), 1),
             fast=frozenset(f"{name}:f32" for name in print.FAST),
         )

@@ -6,8 +6,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from numr.codegen.kernel import Buffer, For, Kernel, Let, Literal, Statement, Store, Value, Var
-from numr.dtypes import DType, int32, real_part_dtype
+from numr.dtypes import DType, int32, real_part_dtype, uint16
 
 _GRID = Var("lo", int32), Var("hi", int32)
 
@@ -15,6 +17,8 @@ _GRID = Var("lo", int32), Var("hi", int32)
 def fill_kernel(dtype: DType, value: Any) -> Kernel:
     """A kernel that stores one value at every point."""
     at = Var("i1", int32)
+    if dtype.is_half:
+        dtype, value = uint16, int(np.asarray(value, dtype.dtype).view(np.uint16))
     part = real_part_dtype(dtype)
     body: list[Statement] = [Store("a0", at, Literal(value, part))]
     if dtype.kind == "c":
@@ -36,7 +40,7 @@ def copy_kernel(
     if dtype.kind == "c":
         # Its parts are a last axis.
         shape, strides = (*shape, 2), (*(2 * s for s in strides), 1)
-    part = real_part_dtype(dtype)
+    part = uint16 if dtype.is_half else real_part_dtype(dtype)
     rank = len(shape)
     sizes = [f"s{k}" for k in range(2 * rank)]
     body: list[Statement] = []

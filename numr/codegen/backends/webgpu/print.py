@@ -27,7 +27,7 @@ from numr.codegen.kernel import (
     Value,
     Var,
 )
-from numr.dtypes import DType, int32
+from numr.dtypes import DType, float16, int32
 
 # How many points a workgroup runs where each is one invocation's.
 POINTS_PER_GROUP = 64
@@ -50,21 +50,19 @@ WRAPPING = ("add", "sub", "mul", "neg", "shift_left", "invert", "floor_divide")
 
 def storage(dtype: DType) -> str:
     """The type of a buffer's elements; integers of 8 and 16 bits are packed in words."""
-    if dtype.kind == "b" or dtype.bits < 32:
-        return "u32"
-    return dtype.short
+    return "u32" if dtype.kind == "b" or packed(dtype) else dtype.short
 
 
 def local(dtype: DType) -> str:
     """The type of a value."""
     if dtype.kind == "b":
         return "bool"
-    return {"i": "i32", "u": "u32"}[dtype.kind] if dtype.bits < 32 else dtype.short
+    return {"i": "i32", "u": "u32"}[dtype.kind] if packed(dtype) else dtype.short
 
 
 def packed(dtype: DType) -> bool:
     """Whether several elements share a word of a buffer."""
-    return dtype.kind != "b" and dtype.bits < 32
+    return dtype.kind in "iu" and dtype.bits < 32
 
 
 def bytes_of(dtype: DType) -> int:
@@ -123,7 +121,9 @@ class WgslPrinter:
     def requirements(self) -> list[str]:
         sizes = "".join(f" {name}: i32," for name in self.kernel.sizes)
         # `none` is 0, `inf` and `nan` are bits: no compiler knows them.
+        narrow = any(b.dtype is float16 for b in self.kernel.buffers)
         return [
+            *(["enable f16;"] if narrow else []),
             f"struct Parameters {{ points: i32, none: u32, inf: u32, nan: u32,{sizes} }};",
             "@group(0) @binding(0) var<uniform> P: Parameters;",
         ]
@@ -397,7 +397,7 @@ class WgslPrinter:
             return (
                 f"bitcast<f32>({prelude.bits32(value)}u)" if _odd(value) else _decimal(value, "f")
             )
-        return _decimal(value, "lf")
+        return _decimal(value, {16: "h", 64: "lf"}[dtype.bits])
 
 
 def _name(x: Var) -> str:
