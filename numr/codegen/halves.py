@@ -15,7 +15,6 @@ import numpy as np
 from numr.codegen.prepare import reachable, remake, roots_of, transform
 from numr.codegen.region import Expr, ExprBuilder, Region
 from numr.dtypes import DType, float16, float32, uint16, uint32
-from numr.errors import UnsupportedError
 from numr.ir import scalar as S
 
 
@@ -43,7 +42,7 @@ def halves(b: ExprBuilder, region: Region, native: Collection[str]) -> Region:
         if not dtype.is_half:
             return remake(b, expr, args)
         if expr.kind == "op" and expr.data is S.nextafter:
-            raise UnsupportedError(f"nextafter of {dtype} is not compiled: use float32")
+            return next_after(b, args[0], args[1], dtype)
         if expr.kind == "const":
             return b.const(float(np.asarray(expr.data, dtype.dtype)), float32)
         if expr.kind == "load":
@@ -115,3 +114,25 @@ def packed(b: ExprBuilder, x: Expr, dtype: DType) -> Expr:
     word = b.op(S.select, b.op(S.gt, size, c(0x7F800000)), c(0x7E00), word)
     sign = b.op(S.and_, b.op(S.shift_right, bits, c(16)), c(0x8000))
     return b.cast(b.op(S.or_, word, sign), uint16)
+
+
+def next_after(b: ExprBuilder, x: Expr, y: Expr, dtype: DType) -> Expr:
+    """The number of a dtype of 16 bits beside x towards y, as a float32."""
+
+    def c(value: int) -> Expr:
+        return b.const(value, uint32)
+
+    words = [packed(b, v, dtype) for v in (x, y)]
+    x, y = (unpacked(b, w, dtype) for w in words)
+    w, towards = (b.cast(word, uint32) for word in words)
+    # Words without their sign count the numbers from 0 on.
+    size, sign = b.op(S.and_, w, c(0x7FFF)), b.op(S.and_, w, c(0x8000))
+    negative = b.op(S.ne, sign, c(0))
+    outwards = b.op(S.ne, b.op(S.gt, y, x), negative)
+    moved = b.op(S.select, outwards, b.op(S.add, size, c(1)), b.op(S.sub, size, c(1)))
+    least = b.op(S.or_, b.op(S.and_, towards, c(0x8000)), c(1))
+    moved = b.op(S.select, b.op(S.eq, size, c(0)), least, b.op(S.or_, moved, sign))
+    beside = unpacked(b, b.cast(moved, uint16), dtype)
+    either = b.op(S.or_, b.op(S.isnan, x), b.op(S.isnan, y))
+    other = b.op(S.select, either, b.const(float("nan"), float32), beside)
+    return b.op(S.select, b.op(S.eq, x, y), y, other)
