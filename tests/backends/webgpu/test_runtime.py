@@ -60,6 +60,16 @@ def test_more_groups_than_one_axis_has() -> None:
     np.testing.assert_array_equal(nr.jit(lambda x: x + 1, device="webgpu")(x).numpy(), x + 1)
 
 
+@pytest.mark.parametrize("rows", [MAX_GROUPS - 1, MAX_GROUPS, MAX_GROUPS + 7, 2 * MAX_GROUPS])
+def test_more_rows_of_lanes_than_one_axis_has_groups(rows: int) -> None:
+    """Where rows fill no rectangle of workgroups, those left over must do nothing."""
+    x = np.random.default_rng(0).integers(1, 9, (rows, 33)).astype(np.float32)
+    f = nr.jit(lambda x: x / nr.sum(x, axis=1, keepdims=True), device="webgpu")
+    assert "lanes" in str(f.lower(x).kernels[0].ir)
+    got = f(x).numpy()
+    np.testing.assert_allclose(got, x / x.sum(1, keepdims=True), rtol=1e-6)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.uint8])
 def test_arrays_larger_than_a_binding(dtype: Any) -> None:
     n = gpu().binding_limit // np.dtype(dtype).itemsize + 1_000_003

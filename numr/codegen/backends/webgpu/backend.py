@@ -37,16 +37,17 @@ class _Built:
     fast_math: bool
     text: str
 
-    def pipeline(self, counts: tuple[int, ...]) -> Pipeline:
-        """The pipeline for buffers that take so many bindings each."""
+    def pipeline(self, counts: tuple[int, ...], spare: bool) -> Pipeline:
+        """The pipeline for buffers that take so many bindings each, and maybe workgroups to spare."""
         device = gpu()
-        if all(count == 1 for count in counts):
+        spare = spare and self.kernel.lanes > 1
+        if all(count == 1 for count in counts) and not spare:
             return device.pipeline(self.text, tuple(b.written for b in self.kernel.buffers))
         spread = [
             (count, device.binding_limit // print.bytes_of(b.dtype))
             for b, count in zip(self.kernel.buffers, counts, strict=True)
         ]
-        printed = print.WgslPrinter(self.fast_math, spread).print(self.kernel)
+        printed = print.WgslPrinter(self.fast_math, spread, spare).print(self.kernel)
         bindings = zip(self.kernel.buffers, counts, strict=True)
         written = tuple(w for b, count in bindings for w in (b.written,) * count)
         return device.pipeline(printed, written)
@@ -95,7 +96,7 @@ class WebGpu:
 
         def load(k: int, artifact: bytes) -> _Built:
             built = _Built(kernels[k], fast_math, texts[k])
-            built.pipeline((1,) * len(kernels[k].buffers))
+            built.pipeline((1,) * len(kernels[k].buffers), False)
             return built
 
         return kernel_store.build_all(self.name, gpu().fingerprint, texts, compile_one, load)

@@ -277,19 +277,21 @@ def gpu() -> Gpu:
 
 
 def launcher(
-    pipeline_for: Callable[[tuple[int, ...]], Pipeline], parameters: bytes, groups: int
+    pipeline_for: Callable[[tuple[int, ...], bool], Pipeline], parameters: bytes, groups: int
 ) -> Callable[..., None]:
     """A function of device arrays that records one dispatch.
 
     Args:
         pipeline_for: the pipeline, on the device that is open, for buffers that are spread over so
-            many bindings each; more than one where a buffer is larger than a binding may be.
+            many bindings each, more than one where a buffer is larger than a binding may be, and
+            whether there are more workgroups than asked for.
         parameters: the contents of binding 0.
         groups: how many workgroups.
     """
     parameters += bytes(-len(parameters) % PARAMETERS_ALIGNED)
     across = min(groups, MAX_GROUPS)
     down = -(-groups // MAX_GROUPS)
+    spare = across * down > groups
     known: dict[tuple[int, ...], tuple[Any, Any]] = {}
     device: Gpu | None = None
     uniform: Any = None
@@ -311,7 +313,7 @@ def launcher(
                 if len(known) >= MAX_BIND_GROUPS:
                     del known[next(iter(known))]
                 with device.watched():
-                    found = known[key] = _bound(device, pipeline_for, uniform, blocks)
+                    found = known[key] = _bound(device, pipeline_for, spare, uniform, blocks)
             batch = device.batch
             for b in blocks:
                 b.last_use = batch
@@ -322,7 +324,8 @@ def launcher(
 
 def _bound(
     device: Gpu,
-    pipeline_for: Callable[[tuple[int, ...]], Pipeline],
+    pipeline_for: Callable[[tuple[int, ...], bool], Pipeline],
+    spare: bool,
     uniform: Any,
     blocks: Sequence[Any],
 ) -> tuple[Any, Any]:
@@ -332,7 +335,7 @@ def _bound(
             raise messages.device_lost("webgpu")
     most = device.binding_limit
     counts = tuple(-(-b.size // most) for b in blocks)
-    pipeline = pipeline_for(counts)
+    pipeline = pipeline_for(counts, spare)
     resources = [{"buffer": uniform, "offset": 0, "size": uniform.size}]
     for b, count in zip(blocks, counts, strict=True):
         for w in range(count):

@@ -73,9 +73,18 @@ def bytes_of(dtype: DType) -> int:
 class WgslPrinter:
     """WGSL text of kernels: one uniform block of sizes, then the buffers."""
 
-    def __init__(self, fast_math: bool = False, windows: Sequence[tuple[int, int]] = ()) -> None:
-        """`windows`: for each buffer how many bindings it is spread over, of how many elements each."""
+    def __init__(
+        self, fast_math: bool = False, windows: Sequence[tuple[int, int]] = (), spare: bool = False
+    ) -> None:
+        """How to print.
+
+        Args:
+            fast_math: whether NaN, infinities and the sign of zero matter.
+            windows: for each buffer how many bindings it is spread over, of how many elements each.
+            spare: whether there may be workgroups more than points, where a point is a workgroup's.
+        """
         self.fast_math = fast_math
+        self.spare = spare
         self.windows = tuple(windows)
 
     def print(self, kernel: Kernel) -> str:
@@ -102,6 +111,9 @@ class WgslPrinter:
         start = [f"  let point = {point};", "  let lane = i32(local);"]
         if lanes == 1:
             start = [f"  let point = {point} * {size} + i32(local);"]
+        if lanes == 1 or self.spare:
+            # Drivers that run shaders on processors pay for this in every barrier that follows.
+            start.append("  if (point >= P.points) { return; }")
         return "\n".join(
             [
                 *head,
@@ -109,7 +121,6 @@ class WgslPrinter:
                 "fn main(@builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,",
                 "        @builtin(local_invocation_index) local: u32) {",
                 *start,
-                "  if (point >= P.points) { return; }",
                 *body,
                 "}",
                 "",
