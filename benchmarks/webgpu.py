@@ -267,6 +267,7 @@ def main() -> None:
     text = table(result)
     print(text)
     if options.into:
+        RESULTS.parent.mkdir(exist_ok=True)
         RESULTS.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n")
         page = options.into.read_text()
         head, _, rest = page.partition(BEGIN)
