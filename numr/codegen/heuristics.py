@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -24,6 +25,9 @@ MANY_ROWS = 129
 LANES_WORTH = 32
 # Among how many points of a grid the elements that a scatter updates are divided.
 OWNERS = 256
+# A column of more elements than this is many points' work, of so many elements each.
+LONG_COLUMN = 1024
+STRIP = 256
 # So few are not worth the lanes' waiting for each other.
 FEW_STEPS = 256
 # So many points keep a device busy with one lane each.
@@ -32,6 +36,10 @@ MANY_POINTS = 1024
 
 def _looped(axis: Axis) -> bool:
     return not literal(axis)
+
+
+def _reductions(region: Region) -> list[Expr]:
+    return [e for e in reachable(roots_of(region)) if e.kind == "reduce"]
 
 
 def choose(region: Region, hints: Mapping[Dim, int], capabilities: Capabilities) -> Schedule:
@@ -46,13 +54,21 @@ def _for_lanes(
     schedule: Schedule, region: Region, hints: Mapping[Dim, int], capabilities: Capabilities
 ) -> Schedule:
     """The schedule for a device that runs very many points at once, and some of them together."""
+    if schedule.kind == "columns":
+        axes = _reductions(region)[0].data[1]
+        if _length(axes[:1], hints) > LONG_COLUMN and _looped(axes[0]):
+            return replace(schedule, kind="strips", block=STRIP)
     if schedule.kind in ("points", "columns"):
         # One point for each result: neighbours then read neighbours, along whatever axis they reduce.
         return replace(schedule, kind="points", flat=True, block=1)
     if schedule.kind == "scatter":
         updates = _length(region.outputs[0].axes, hints)
-        return replace(schedule, block=OWNERS if updates >= LANES_WORTH else 1)
-    reductions = [e for e in reachable(roots_of(region)) if e.kind == "reduce"]
+        block, piece = OWNERS if updates >= LANES_WORTH else 1, 0
+        if capabilities.trips is not None and region.outputs[0].axes:
+            inner = [_length(r.data[1], hints) for r in _reductions(region)]
+            piece = max(capabilities.trips // math.prod(inner), 1)
+        return replace(schedule, block=block, piece=piece)
+    reductions = _reductions(region)
     longest = max(_length(r.data[1], hints) for r in reductions)
     lanes = 1 if longest < LANES_WORTH else min(capabilities.lanes, 64 if longest <= 1024 else 256)
     if longest <= (capabilities.trips or longest) and _one_lane_each(region, reductions, hints):
@@ -78,7 +94,7 @@ def _one_lane_each(region: Region, reductions: Sequence[Expr], hints: Mapping[Di
 
 
 def _choose(region: Region, hints: Mapping[Dim, int]) -> Schedule:
-    reductions = [e for e in reachable(roots_of(region)) if e.kind == "reduce"]
+    reductions = _reductions(region)
     if any(o.mode != "set" for o in region.outputs):
         return Schedule("scatter", reduces=bool(reductions))
     if not reductions:

@@ -61,13 +61,19 @@ class Temporary:
     dtype: DType
 
 
+# Size parameters that are where the piece of a loop at hand begins and ends.
+BEGIN: Factors = ("begin",)
+END: Factors = ("end",)
+
+
 @dataclass(frozen=True, slots=True)
 class Stage:
     """One kernel and what to call it with.
 
     `buffers` are ("in" | "out" | "temp", number); each of `sizes` is a product of Dims, Sums, literals;
     the grid has product(`grid`) points, or ceil(product / `block`); `weight` is the work of a region's
-    point in additions, and `volume` the lengths of all loops.
+    point in additions, and `volume` the lengths of all loops. A kernel whose loop a device would break
+    off is launched once for each `piece` of the loop's length, the product of `pieces`, in order.
     """
 
     kernel: Kernel
@@ -77,6 +83,8 @@ class Stage:
     block: int
     volume: Factors
     weight: int
+    pieces: Factors = ()
+    piece: int = 1
 
     def points(self, sizes: Sequence[int]) -> int:
         """Grid points for given sizes."""
@@ -86,8 +94,14 @@ class Stage:
         """An estimate of the work in additions."""
         return product(self.volume, sizes) * self.weight
 
-    def size_values(self, sizes: Sequence[int]) -> tuple[int, ...]:
-        return tuple(product(f, sizes) for f in self.sizes)
+    def launches(self, sizes: Sequence[int]) -> list[tuple[int, ...]]:
+        """The size parameters of each launch."""
+        total = product(self.pieces, sizes)
+        found = []
+        for start in range(0, total, self.piece):
+            bounds = {BEGIN: start, END: min(start + self.piece, total)}
+            found.append(tuple(bounds[f] if f in bounds else product(f, sizes) for f in self.sizes))
+        return found
 
 
 @dataclass(slots=True)
@@ -213,11 +227,14 @@ class Emitter:
 
     def open_grid(self, axes: Sequence[Axis]) -> None:
         """The loop over the kernel's range, of one axis, or of the product of several."""
-        lo, hi = self.range
+        self.open_range(axes, *self.range)
+
+    def open_range(self, axes: Sequence[Axis], lo: Value, hi: Value) -> None:
+        """A loop over a part of one axis, or of the product of several in row-major order."""
         if len(axes) == 1:
             self.open(axes[0], lo, hi)
-            return
-        self._open_joined(axes, lo, hi)
+        else:
+            self._open_joined(axes, lo, hi)
 
     def _open_joined(self, axes: Sequence[Axis], lo: Value, hi: Value | None) -> None:
         """One loop over the product of axes, in row-major order; without bounds, dealt out."""
@@ -232,7 +249,7 @@ class Emitter:
         self.variables.setdefault(axes[0], []).append(rest)
         scope.bound |= set(axes)
 
-    def close_grid(self, axes: Sequence[Axis]) -> None:
+    def close_range(self, axes: Sequence[Axis]) -> None:
         if len(axes) > 1:
             self._close_joined(axes)
         else:

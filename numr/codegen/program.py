@@ -413,13 +413,12 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
                     f"    b{step.slot} = {name('new', backend.allocator(shape, step.dtype))}()"
                 )
         elif isinstance(step, Launch):
-            points, work = step.stage.points(sizes), step.stage.work(sizes)
-            if points > 0:
+            points, launches = step.stage.points(sizes), step.stage.launches(sizes)
+            work = step.stage.work(sizes) // max(len(launches), 1)
+            for values in launches if points > 0 else ():
                 _require_trips(step, points, work, backend)
                 built = program.built[step.kernel]
-                run = backend.launcher(
-                    built, len(step.slots), step.stage.size_values(sizes), points, work
-                )
+                run = backend.launcher(built, len(step.slots), values, points, work)
                 announce(step)
                 lines.append(f"    {name('kernel', run)}({', '.join(f'b{s}' for s in step.slots)})")
         elif isinstance(step, Expanded):

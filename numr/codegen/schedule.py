@@ -12,10 +12,11 @@ class Schedule:
     """How to compute a region.
 
     Attributes:
-        kind: which strategy: points, rows, columns, full, blocks, scatter.
+        kind: which strategy: points, rows, columns, strips, full, blocks, scatter.
         reduces: whether the region has reductions (literal axes are then unrolled).
         pack: whether operands read again and again in short runs are put in columns first.
-        block: elements of the blocked axis one grid point handles (columns, blocks).
+        block: elements of the blocked axis one grid point handles (columns, strips, blocks).
+        piece: updates of one launch (scatter); 0 for all of them.
         lanes: how many run one point of the grid together.
         joined: whether the loops over several axes are dealt out to the lanes as one.
         flat: whether every element of a result is a point of the grid, or only its first axis is.
@@ -25,6 +26,7 @@ class Schedule:
     kind: str
     reduces: bool = False
     block: int = 1
+    piece: int = 0
     pack: bool = False
     lanes: int = 1
     joined: bool = False

@@ -16,7 +16,7 @@ from numr.codegen.kernel import (
     Value,
     used,
 )
-from numr.codegen.lower import Blocks, Emitter, Lowered, Stage, Temporary, identity
+from numr.codegen.lower import BEGIN, END, Blocks, Emitter, Lowered, Stage, Temporary, identity
 from numr.codegen.prepare import collapse, factors, reachable
 from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Output, Region
 from numr.codegen.schedule import Schedule
@@ -121,7 +121,7 @@ def _nest(emitter: Emitter, region: Region, axes: Sequence[Axis], width: int) ->
             pending.remove(o)
     emitter.close_nest(axes[width:])
     if width:
-        emitter.close_grid(axes[:width])
+        emitter.close_range(axes[:width])
 
 
 def rows(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
@@ -149,7 +149,7 @@ def rows(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
                 if o.axes[len(grid) :] == inner:
                     emitter.store(o, _buffer(part, o))
             emitter.close_nest(inner)
-        emitter.close_grid(grid)
+        emitter.close_range(grid)
         points = tuple(f for a in grid for f in factors(a.extent))
         lowered.stages.append(_finish(emitter, part, _renumbered(part), points, 1, _volume(part)))
     return lowered
@@ -235,10 +235,15 @@ def _open_block(emitter: Emitter, axis: Axis, block: int) -> tuple[Axis, Value, 
     """Open the grid over blocks of an axis; its axis, and the bounds of the block at hand."""
     part = Axis("block", 1)
     emitter.open_grid((part,))
+    return part, *_bounds(emitter, part, axis, block)
+
+
+def _bounds(emitter: Emitter, part: Axis, axis: Axis, block: int) -> tuple[Value, Value]:
+    """Where a block of an axis begins and ends, inside the loop over its blocks."""
     width = Literal(block, emitter.index)
     lo = emitter.let("mul", (emitter.variables[part][-1], width), INDEX)
     end = emitter.let("add", (lo, width), INDEX)
-    return part, lo, emitter.let("minimum", (end, emitter.size(axis.extent)), INDEX)
+    return lo, emitter.let("minimum", (end, emitter.size(axis.extent)), INDEX)
 
 
 def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
@@ -299,6 +304,60 @@ def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
     return lowered
 
 
+def strips(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
+    """Reductions along a long axis that memory does not run along: a strip of it for each point and
+    column, so that neighbouring points read neighbours, then one pass over the strips' results."""
+    emitter = Emitter(builder, region, schedule)
+    exprs = [o.expr for o in region.outputs]
+    emitter.plan_reductions(exprs)
+    reductions = [e for e in reachable(exprs) if e.kind == "reduce"]
+    axes: tuple[Axis, ...] = reductions[0].data[1]
+    kept, first = region.outputs[0].axes, axes[0]
+    count = Blocks(factors(first.extent), schedule.block)
+    strip = Axis("strip", (count,))  # type: ignore[arg-type]
+    grid = (strip, *kept)
+    shape = tuple(a.extent for a in grid)
+    points = (count, *(f for a in kept for f in factors(a.extent)))
+    temporaries = [Temporary(points, r.dtype) for r in reductions]
+    place = tuple(map(builder.axis, grid))
+
+    emitter.open_grid(grid)
+    lo, hi = _bounds(emitter, strip, first, schedule.block)
+    accumulators = [emitter.fresh(r.dtype) for r in reductions]
+    for r, var in zip(reductions, accumulators, strict=True):
+        emitter.statement(Declare(var, identity(r.data[0], r.dtype)))
+    emitter.open(first, lo, hi)
+    emitter.open_nest(axes[1:])
+    emitter.accumulate(reductions, accumulators)
+    emitter.close_nest(axes[1:])
+    emitter.close(first)
+    for k, var in enumerate(accumulators):
+        name = f"a{len(region.operands) + k}"
+        emitter.statement(Store(name, emitter.linear(place, shape), var))
+    emitter.close_range(grid)
+    temps = [("temp", k, t.dtype) for k, t in enumerate(temporaries)]
+    stage = _finish(emitter, region, temps, points, 1, _volume(region))
+
+    second = Emitter(builder, region, schedule)
+    base = len(region.operands) + len(_outputs(region))
+    second.open_grid(kept)
+    combined = [second.fresh(r.dtype) for r in reductions]
+    for r, var in zip(reductions, combined, strict=True):
+        second.statement(Declare(var, identity(r.data[0], r.dtype)))
+    second.open_nest((strip,))
+    here = second.linear(place, shape)
+    for k, (r, var) in enumerate(zip(reductions, combined, strict=True)):
+        value = second.let("load", (here,), r.dtype, f"a{base + k}")
+        second.statement(Accumulate(var, r.data[0], value, r.dtype.kind == "f"))
+    second.close_nest((strip,))
+    second.scopes[-1].known.update(zip(reductions, combined, strict=True))
+    for o in region.outputs:
+        second.store(o, _buffer(region, o))
+    second.close_range(kept)
+    last = _finish(second, region, _outputs(region) + temps, points[1:], 1, points)
+    return Lowered([stage, last], temporaries)
+
+
 def full(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     """Scalars from whole arrays, in one pass by one thread."""
     emitter = Emitter(builder, region, schedule)
@@ -338,7 +397,7 @@ def blocks(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
         emitter.combine(outer, accumulators)
     for name, var in zip(names, accumulators, strict=True):
         emitter.write(Store(name, here, var))
-    emitter.close_grid((part,))
+    emitter.close_range((part,))
     temps = [("temp", k, t.dtype) for k, t in enumerate(temporaries)]
     stage = _finish(emitter, region, temps, factors(first.extent), schedule.block, _volume(region))
 
@@ -375,7 +434,10 @@ def scatter(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
         emitter.open_grid((owner,))
     # Several outputs are the parts of one complex update.
     axes = region.outputs[0].axes
-    emitter.open_nest(axes)
+    if schedule.piece:
+        emitter.open_range(axes, emitter.size(BEGIN), emitter.size(END))
+    else:
+        emitter.open_nest(axes)
     for o in region.outputs:
         o = replace(o, mode="set") if o.mode == "replace" else o
         mine = None
@@ -384,13 +446,20 @@ def scatter(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
             part = emitter.let("urem", (emitter.linear(o.index, o.shape), count), INDEX)
             mine = emitter.let("eq", (part, emitter.variables[owner][-1]), bool_)
         emitter.store(o, _buffer(region, o), condition=mine)
-    emitter.close_nest(axes)
+    if schedule.piece:
+        emitter.close_range(axes)
+    else:
+        emitter.close_nest(axes)
     if schedule.block > 1:
-        emitter.close_grid((owner,))
+        emitter.close_range((owner,))
     grid = (schedule.block,)
     # Every point goes through all updates.
     volume = (*_volume(region), *grid)
-    return Lowered([_finish(emitter, region, _outputs(region), grid, 1, volume)])
+    stage = _finish(emitter, region, _outputs(region), grid, 1, volume)
+    if schedule.piece:
+        updates = tuple(f for a in axes for f in factors(a.extent))
+        stage = replace(stage, pieces=updates, piece=schedule.piece)
+    return Lowered([stage])
 
 
 Strategy = Callable[[ExprBuilder, Region, Schedule], Lowered]
@@ -398,6 +467,7 @@ STRATEGIES: dict[str, Strategy] = {
     "points": points,
     "rows": rows,
     "columns": columns,
+    "strips": strips,
     "full": full,
     "blocks": blocks,
     "scatter": scatter,

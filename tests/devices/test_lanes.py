@@ -54,6 +54,14 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[Any]]] = {
         lambda x, y: (x[:, ::2, :, None] * y).sum((1, 2, 3)),
         [RNG.normal(size=(3, 14, 11)), RNG.normal(size=(11, 6))],
     ),
+    "long columns": (
+        lambda x: nr.sum(x * x, axis=0) / nr.max(x, axis=0),
+        lambda x: (x * x).sum(0) / x.max(0), [RNG.normal(size=(1100, 7))],
+    ),
+    "long columns of several axes": (
+        lambda x: nr.sum(x + 1, axis=(1, 2)), lambda x: (x + 1).sum((1, 2)),
+        [RNG.normal(size=(2, 1030, 2, 5))],
+    ),
     "softmax": (softmax, softmax_by_hand, [RNG.normal(size=(3, 200))]),
     "results that are rows": (
         lambda x: x / nr.sum(x, axis=(1, 2), keepdims=True) + 1,
@@ -80,7 +88,7 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[Any]]] = {
 
 
 # These are made of many points with a lane each, or of tiles that need many lanes.
-APART = ("sort", "cumsum")
+APART = ("sort", "cumsum", "long columns", "long columns of several axes")
 TILED = ("matmul", "cholesky", "solve", "det")
 
 

@@ -123,3 +123,20 @@ def test_loops_that_a_driver_would_break_off_are_an_error() -> None:
             nr.jit(lambda x: nr.sum(x, axis=1), device=device.name)(X)
         got = nr.jit(lambda x: nr.sum(x, axis=0), device=device.name)(X)
         np.testing.assert_allclose(got.numpy(), X.sum(0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("n", [19, 20, 21, 45])
+def test_updates_come_in_pieces_that_a_driver_lets_pass(n: int) -> None:
+    """In order, so that the last of several to one place wins."""
+    rng = np.random.default_rng(n)
+    places, values = rng.integers(0, 9, n), rng.normal(size=(n, 3))
+
+    def f(places: Any, values: Any) -> Any:
+        rows = nr.zeros((9, 3)).at[places]
+        return rows.add(values), rows.set(values), nr.zeros(9).at[places].max(values[:, 0])
+
+    with registered(trips=20, index=int32, lanes=4) as device:
+        got = [r.numpy() for r in nr.jit(f, device=device.name)(places, values)]
+        assert len(device.launched) >= 2 * -(-3 * n // 20) + -(-n // 20)
+    for a, b in zip(got, nr.jit(f)(places, values), strict=True):
+        np.testing.assert_allclose(a, b.numpy(), rtol=1e-12)

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import numr as nr
-from numr.codegen.backends.webgpu.backend import BACKEND
 from tests.programs.modules import NUMR
 from tests.programs.test_random_programs import (
     agree,
@@ -91,12 +90,7 @@ def test_lines(n: int) -> None:
     places = rng.integers(0, max(n // 3, 1), n)
     check(lambda x, i: x[i], x, places)
     f = lambda x, i: (nr.zeros(n).at[i].add(x), nr.zeros(n).at[i].set(x))
-    most = BACKEND.capabilities.trips
-    if most is None or n <= most:
-        check(f, x, places)
-    else:  # every point goes through all updates, and this driver would break that off
-        with pytest.raises(nr.errors.DeviceError, match=f"a loop of {n} rounds"):
-            nr.jit(f, device="webgpu")(x, places)
+    check(f, x, places)
 
 
 @pytest.mark.parametrize("shape", ROWS)
@@ -161,3 +155,10 @@ def test_linear_algebra() -> None:
     assert nr.jit(nr.linalg.det, device="webgpu")(singular).item() == 0
     assert np.isnan(nr.jit(nr.linalg.solve, device="webgpu")(singular, np.ones((2, 1)))).all()
     assert np.isnan(nr.jit(nr.linalg.cholesky, device="webgpu")(-np.eye(2)).numpy()[0, 0])
+
+
+def test_columns_and_updates_longer_than_this_driver_lets_a_loop_be() -> None:
+    rng = np.random.default_rng(0)
+    x, places = rng.normal(size=(70_001, 5)), rng.integers(0, 50, 70_001)
+    check(lambda x: (nr.sum(x * x, axis=0) - 1, nr.max(x, axis=0), nr.mean(x, axis=0)), x)
+    check(nr.grad(lambda w, i: nr.sum(w[i] ** 2)), rng.normal(size=(50, 2)), places)
