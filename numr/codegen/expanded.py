@@ -8,6 +8,7 @@ from typing import Any
 from numr import messages
 from numr.codegen.expansions import EXPANSIONS, Expansion, NotExpanded, Operands, Plan, row_major
 from numr.codegen.expansions.matmul import takes
+from numr.codegen.support import require_rounds
 from numr.codegen.target import Backend, Capabilities
 from numr.dtypes import DType
 from numr.ir.node import Node
@@ -81,6 +82,7 @@ def bind(
     temporaries = [backend.allocator(*t) for t in plan.temporaries]
     launches = []
     for launch in plan.launches:
+        require_rounds(launch.rounds, backend.name, backend.capabilities)
         count = len(launch.buffers)
         kernel = built[launch.kernel]
         run = backend.launcher(kernel, count, launch.sizes, launch.points, launch.points)

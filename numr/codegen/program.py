@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from numr import config, messages
+from numr import config
 from numr.codegen import target
 from numr.codegen.check import Check, check
 from numr.codegen.expanded import bind as bind_expanded
@@ -22,8 +22,9 @@ from numr.codegen.fuse import UNROLL, Fused, LibraryStep, RegionStep, Step, fuse
 from numr.codegen.heuristics import choose
 from numr.codegen.lower import lower, product
 from numr.codegen.recent import Recent
+from numr.codegen.rounds import rounds
 from numr.codegen.stages import announcement, fused_text, show
-from numr.codegen.support import require, require_kernel
+from numr.codegen.support import require, require_kernel, require_rounds
 from numr.codegen.varying import lifted
 from numr.devices import memory_of, to_device
 from numr.dtypes import DType
@@ -416,7 +417,10 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
             points, launches = step.stage.points(sizes), step.stage.launches(sizes)
             work = step.stage.work(sizes) // max(len(launches), 1)
             for values in launches if points > 0 else ():
-                _require_trips(step, points, work, backend)
+                if backend.capabilities.trips is not None:
+                    require_rounds(
+                        rounds(step.stage.kernel, values), backend.name, backend.capabilities
+                    )
                 built = program.built[step.kernel]
                 run = backend.launcher(built, len(step.slots), values, points, work)
                 announce(step)
@@ -446,15 +450,6 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
     results = "".join(viewed(s, v) + ", " for s, v in program.results)
     lines.append(f"    return ({results})")
     return define("run", lines, space)  # type: ignore[no-any-return]
-
-
-def _require_trips(step: Launch, points: int, work: int, backend: target.Backend) -> None:
-    """Refuse loops that the device would break off."""
-    most = backend.capabilities.trips
-    trips = work // (step.stage.weight * points * step.stage.kernel.lanes)
-    if most is not None and trips > most:
-        reason = f"its driver breaks loops off after {most} rounds"
-        raise messages.device_gap(backend.name, f"a loop of {trips} rounds", reason)
 
 
 def _sized(view: View, lengths: Callable[[Sequence[Extent]], tuple[int, ...]]) -> Any:

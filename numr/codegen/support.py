@@ -58,6 +58,18 @@ def require_kernel(
             raise _lacks(node, device, node.dtype)
 
 
+def require_rounds(rounds: int, device: str, capabilities: Capabilities) -> None:
+    """Check that a device lets loops go round so many times.
+
+    Raises:
+        DeviceError: if it would break them off.
+    """
+    most = capabilities.trips
+    if most is not None and rounds > most:
+        reason = f"its driver breaks loops off after {most} rounds"
+        raise messages.device_gap(device, f"a loop of {rounds} rounds", reason)
+
+
 def _has(capabilities: Capabilities, dtype: DType) -> bool:
     if dtype.is_half:  # words in memory, float32 in arithmetic
         return {uint16, float32} <= capabilities.dtypes

@@ -1,4 +1,8 @@
-"""Products of matrices: in tiles that the lanes of a point share, and small ones element by element."""
+"""Products of matrices: in tiles that the lanes of a point share, and small ones element by element.
+
+Where there are few results and each is a long sum, the sums are made in pieces, each a point's or a
+tile's own, and added up by one kernel more.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,9 @@ SIDE = 4
 DEPTH = 16
 # Products of fewer results are made one result a point.
 TILED_FROM = 32 * 32
+# So many points of one lane, or tiles, keep a device busy; shorter pieces are not worth adding up.
+BUSY_POINTS, BUSY_TILES = 4096, 64
+SHORTEST = 256
 
 
 def expand(call: Operands) -> Expansion:
@@ -22,25 +29,46 @@ def expand(call: Operands) -> Expansion:
     across = 1
     while (2 * across) ** 2 <= call.lanes:
         across *= 2
-    kernels = [_by_element(call)]
+    kernels = [_by_element(call), _added_up(call)]
     tiled = across > 1 and call.dtypes[0].kind != "c"
     if tiled:
         kernels.append(_by_tile(call, across))
     tile = SIDE * across
+    # Of a step of DEPTH elements: it, its products, and each lane's share of two tiles to load.
+    rounds_of_step = 1 + DEPTH + 2 * -(-tile * DEPTH // across**2)
 
     def plan(shapes: Sequence[tuple[int, ...]], strides: Sequence[tuple[int, ...]]) -> Plan:
         (*lead, m, k), n = shapes[0], shapes[1][-1]
         batch = 1
         for length in lead:
             batch *= length
-        sizes = [m, n, k]
+        by_tile = tiled and m * n >= TILED_FROM
+        points = batch * -(-m // tile) * -(-n // tile) if by_tile else batch * m * n
+        # How many elements deep a piece may be for this device, and how many pieces keep it busy.
+        most = call.device.trips or k
+        deepest = most // rounds_of_step * DEPTH if by_tile else most
+        busy = min((BUSY_TILES if by_tile else BUSY_POINTS) // max(points, 1), k // SHORTEST)
+        pieces = max(busy, -(-k // max(deepest, DEPTH)), 1)
+        unit = DEPTH if by_tile else 1
+        depth = -(-k // (pieces * unit)) * unit
+        pieces = max(-(-k // max(depth, 1)), 1)
+        rounds = -(-depth // DEPTH) * rounds_of_step if by_tile else depth
+        sizes = [m, n, k, pieces, depth]
         for shape, stride in zip(shapes, strides, strict=True):
             sizes += [_batch_stride(shape, stride), stride[-2], stride[-1]]
-        buffers = (("in", 0), ("in", 1), ("out", 0))
-        if tiled and m * n >= TILED_FROM:
-            points = batch * -(-m // tile) * -(-n // tile)
-            return Plan(launches=[Launch(1, buffers, tuple(sizes), points)])
-        return Plan(launches=[Launch(0, buffers, tuple(sizes), batch * m * n)])
+        made = Plan()
+        out = ("out", 0)
+        if pieces > 1:
+            out = made.temporary((batch, pieces, m, n), call.result)
+        buffers = (("in", 0), ("in", 1), out)
+        kernel = 2 if by_tile else 0
+        made.launches.append(Launch(kernel, buffers, tuple(sizes), points * pieces, rounds))
+        if pieces > 1:
+            parts = 2 if call.dtypes[0].kind == "c" else 1
+            count = m * n * parts
+            last = Launch(1, (out, ("out", 0)), (count, pieces), batch * count, pieces)
+            made.launches.append(last)
+        return made
 
     return Expansion(kernels, plan, strided=True)
 
@@ -83,7 +111,7 @@ def _by_element(call: Operands) -> Kernel:
     w = Writer(call.index)
     part = real_part_dtype(call.dtypes[0])
     x, y, out = w.buffer(part), w.buffer(part), w.buffer(part, written=True)
-    m, n, k = w.size(), w.size(), w.size()
+    m, n, k, pieces, depth = (w.size() for _ in range(5))
     (xb, xi, xk), (yb, yk, yj) = [[w.size() for _ in range(3)] for _ in range(2)]
     complex_ = call.dtypes[0].kind == "c"
 
@@ -94,13 +122,31 @@ def _by_element(call: Operands) -> Kernel:
 
     with w.grid() as point:
         j, rest = point % n, point // n
-        i, b = rest % m, rest // m
+        i, rest = rest % m, rest // m
+        start, b = (rest % pieces) * depth, rest // pieces
         row, column = b * xb + i * xi, b * yb + j * yj
         total = _Sum(w, call)
-        with w.loop(0, k) as s:
+        with w.loop(start, w.op("minimum", start + depth, k)) as s:
             total.step(load(x, row + s * xk), load(y, column + s * yk))
         for number, value in enumerate(total.parts):
             w.store(out, point * 2 + number if complex_ else point, value)
+    return w.kernel()
+
+
+def _added_up(call: Operands) -> Kernel:
+    """The pieces of each sum together."""
+    w = Writer(call.index)
+    part = real_part_dtype(call.dtypes[0])
+    pieces_of, out = w.buffer(part), w.buffer(part, written=True)
+    count, pieces = w.size(), w.size()
+    with w.grid() as point:
+        start = (point // count) * pieces * count + point % count
+        boolean = part is bool_
+        total = w.variable(w.term(False if boolean else 0, part))
+        with w.loop(0, pieces) as p:
+            found = w.load(pieces_of, start + p * count)
+            w.assign(total, total | found if boolean else total + found)
+        w.store(out, point, total)
     return w.kernel()
 
 
@@ -109,18 +155,20 @@ def _by_tile(call: Operands, across: int) -> Kernel:
     dtype = call.dtypes[0]
     tile = SIDE * across
     x, y, out = w.buffer(dtype), w.buffer(dtype), w.buffer(dtype, written=True)
-    m, n, k = w.size(), w.size(), w.size()
+    m, n, k, pieces, depth = (w.size() for _ in range(5))
     (xb, xi, xk), (yb, yk, yj) = [[w.size() for _ in range(3)] for _ in range(2)]
     left, right = w.shared(dtype, tile * DEPTH), w.shared(dtype, DEPTH * tile)
     with w.grid() as point:
         columns = (n + (tile - 1)) // tile
         rows = (m + (tile - 1)) // tile
         j0, rest = (point % columns) * tile, point // columns
-        i0, b = (rest % rows) * tile, rest // rows
+        i0, part = (rest % rows) * tile, rest // rows
+        start, b = (part % pieces) * depth, part // pieces
+        here = w.op("minimum", start + depth, k) - start
         ty, tx = w.lane // across, w.lane % across
         totals = [[_Sum(w, call) for _ in range(SIDE)] for _ in range(SIDE)]
-        with w.loop(0, (k + (DEPTH - 1)) // DEPTH) as step:
-            k0 = step * DEPTH
+        with w.loop(0, (here + (DEPTH - 1)) // DEPTH) as step:
+            k0 = start + step * DEPTH
             with w.loop(0, tile * DEPTH, dealt=True) as e:
                 i, s = i0 + e // DEPTH, k0 + e % DEPTH
                 at = b * xb + i * xi + s * xk
@@ -142,7 +190,7 @@ def _by_tile(call: Operands, across: int) -> Kernel:
             for q, total in enumerate(row):
                 i, j = i0 + ty * SIDE + p, j0 + tx + q * across
                 with w.when((i < m) & (j < n)):
-                    w.store(out, (b * m + i) * n + j, total.parts[0])
+                    w.store(out, (part * m + i) * n + j, total.parts[0])
     return w.kernel()
 
 

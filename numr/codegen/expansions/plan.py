@@ -46,12 +46,16 @@ class Operands:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A kernel by number on buffers ("in" | "out" | "temp", number), with its sizes and its grid."""
+    """A kernel by number on buffers ("in" | "out" | "temp", number), with its sizes and its grid.
+
+    `rounds`: how often the loops of one lane go round, all together, where that may be very many.
+    """
 
     kernel: int
     buffers: tuple[Place, ...]
     sizes: tuple[int, ...]
     points: int
+    rounds: int = 0
 
 
 @dataclass(slots=True)

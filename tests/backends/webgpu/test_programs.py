@@ -162,3 +162,16 @@ def test_columns_and_updates_longer_than_this_driver_lets_a_loop_be() -> None:
     x, places = rng.normal(size=(70_001, 5)), rng.integers(0, 50, 70_001)
     check(lambda x: (nr.sum(x * x, axis=0) - 1, nr.max(x, axis=0), nr.mean(x, axis=0)), x)
     check(nr.grad(lambda w, i: nr.sum(w[i] ** 2)), rng.normal(size=(50, 2)), places)
+
+
+def test_products_and_factorizations_longer_than_this_driver_lets_a_loop_be() -> None:
+    """It breaks loops off after 65,535 rounds and says nothing: results would be wrong."""
+    rng = np.random.default_rng(0)
+    for m, n in ((3, 2), (40, 33)):
+        check(nr.matmul, rng.normal(size=(m, 70_001)), rng.normal(size=(70_001, n)))
+    a = rng.normal(size=(420, 420))
+    positive = a @ a.T + 420 * np.eye(420)
+    check(nr.linalg.cholesky, positive)
+    check(nr.linalg.solve, positive, rng.normal(size=(420, 2)))
+    check(lambda a: nr.linalg.slogdet(a)[1], positive)
+    check(nr.linalg.solve_triangular, np.tril(positive), rng.normal(size=(420, 300)))
