@@ -50,6 +50,17 @@ class _Scan(Primitive):
             *(np.array([1.5, 0.0, 2.0, 0.0, 3.0]) for _ in range(count)), axis=0, reverse=False
         )
         yield Sample(*(np.zeros((0, 3)) for _ in range(count)), axis=0, reverse=False, smooth=False)
+        for reverse in (False, True):
+            operands = (
+                rng.normal(size=(2, 70)) + 1j * rng.normal(size=(2, 70)) for _ in range(count)
+            )
+            yield Sample(
+                *(x / np.abs(x) for x in operands),
+                axis=1,
+                reverse=reverse,
+                smooth=False,
+                name=f"complex-{reverse}",
+            )
         if count == 1:
             yield Sample(rng.integers(-3, 4, 9), axis=0, reverse=False, smooth=False)
 

@@ -59,6 +59,10 @@ def diagonal_sum(x: Node) -> Node:
     return reduce_sum(select(eq(row, column), x, like(x, 0)), axes=(x.rank - 2, x.rank - 1))
 
 
+def _complex(rng: np.random.Generator, *shape: int) -> Any:
+    return rng.normal(size=shape) + 1j * rng.normal(size=shape)
+
+
 def _spd(rng: np.random.Generator, *shape: int) -> Any:
     a = rng.normal(size=(*shape, shape[-1]))
     return a @ np.swapaxes(a, -1, -2) + 2 * shape[-1] * np.eye(shape[-1])
@@ -106,6 +110,9 @@ class _Cholesky(_Library):
         yield Sample(_spd(rng, 2, 4))
         yield Sample(_spd(rng, 1).astype(np.float32))
         yield Sample(_spd(rng, 9))
+        a = _complex(rng, 2, 5, 5)
+        yield Sample(a @ np.conj(np.swapaxes(a, -1, -2)) + 3 * np.eye(5), name="complex")
+        yield Sample(_spd(rng, 3).astype(np.complex64), name="complex64")
         yield Sample(np.zeros((0, 0)), smooth=False)
 
 
@@ -158,6 +165,9 @@ class _TriangularSolve(_Library):
         yield Sample(
             _spd(rng, 2, 3), rng.normal(size=(2, 3, 1)), lower=True, adjoint=False, unit=False
         )
+        a, b = _complex(rng, 4, 4) + 3 * np.eye(4), _complex(rng, 4, 3)
+        for adjoint in (False, True):
+            yield Sample(a, b, lower=True, adjoint=adjoint, unit=False, name=f"complex-{adjoint}")
 
 
 class _Solve(_Library):
@@ -192,6 +202,9 @@ class _Solve(_Library):
         yield Sample(
             rng.normal(size=(2, 3, 3)) + 4 * np.eye(3), rng.normal(size=(2, 3, 1)), transposed=False
         )
+        for transposed in (False, True):
+            a, b = _complex(rng, 5, 5), _complex(rng, 5, 2)
+            yield Sample(a, b, transposed=transposed, name=f"complex-{transposed}")
 
 
 class _Inverse(_Library):
@@ -211,6 +224,7 @@ class _Inverse(_Library):
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(rng.normal(size=(3, 3)) + 4 * np.eye(3))
         yield Sample(rng.normal(size=(2, 4, 4)) + 5 * np.eye(4))
+        yield Sample(_complex(rng, 5, 5), name="complex")
 
 
 class _Determinant(_Library):
@@ -231,6 +245,7 @@ class _Determinant(_Library):
         yield Sample(rng.normal(size=(3, 3)) + 2 * np.eye(3))
         yield Sample(rng.normal(size=(2, 4, 4)) + 3 * np.eye(4))
         yield Sample(rng.normal(size=(1, 1)) + 2)
+        yield Sample(_complex(rng, 2, 5, 5), name="complex")
 
 
 class _LogAbsDet(_Determinant):

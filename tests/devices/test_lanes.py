@@ -83,13 +83,37 @@ CASES: dict[str, tuple[Callable[..., Any], Callable[..., Any], list[Any]]] = {
     "solve": (
         nr.linalg.solve, scipy.linalg.solve, [RNG.normal(size=(11, 11)), RNG.normal(size=(11, 3))],
     ),
+    "complex cumprod": (
+        lambda x: nr.cumulative_prod(x), lambda x: x.cumprod(),
+        [np.exp(1j * RNG.normal(size=150))],
+    ),
+    "complex cholesky": (
+        nr.linalg.cholesky, np.linalg.cholesky,
+        [np.cov(RNG.normal(size=(7, 40)) + 1j * RNG.normal(size=(7, 40)))],
+    ),
+    "complex solve": (
+        nr.linalg.solve, scipy.linalg.solve,
+        [RNG.normal(size=(7, 7)) + 1j * RNG.normal(size=(7, 7)), RNG.normal(size=(7, 3)) + 2j],
+    ),
+    "complex slogdet": (
+        lambda x: nr.linalg.slogdet(x)[0] * nr.linalg.slogdet(x)[1], lambda x: np.prod(np.linalg.slogdet(x)),
+        [RNG.normal(size=(7, 7)) + 1j * RNG.normal(size=(7, 7))],
+    ),
     "det": (nr.linalg.det, np.linalg.det, [RNG.normal(size=(9, 9))]),
 }  # fmt: skip
 
 
 # These are made of many points with a lane each, or of tiles that need many lanes.
-APART = ("sort", "cumsum", "long columns", "long columns of several axes")
-TILED = ("matmul", "cholesky", "solve", "det")
+APART = ("sort", "cumsum", "complex cumprod", "long columns", "long columns of several axes")
+TILED = (
+    "matmul",
+    "cholesky",
+    "solve",
+    "det",
+    "complex cholesky",
+    "complex solve",
+    "complex slogdet",
+)
 
 
 @pytest.mark.parametrize("lanes", [1, 4, 32, 256])

@@ -10,6 +10,8 @@ import pytest
 
 import numr as nr
 from numr import dtypes
+from numr.codegen.backends.cpu.backend import BACKEND as CPU
+from numr.codegen.expansions import EXPANSIONS
 from numr.dtypes import int32
 from numr.errors import DeviceError, DTypeError
 from tests.devices.device import registered
@@ -110,11 +112,18 @@ def test_a_gap_is_an_error_before_anything_runs() -> None:
         assert not device.launched
 
 
-def test_a_library_call_without_kernels_is_an_error_before_anything_runs() -> None:
+def test_a_library_call_without_kernels_is_an_error_before_anything_runs(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delitem(EXPANSIONS, "sort")
     with registered() as device:
-        with pytest.raises(DeviceError, match="there are no kernels for scans of complex"):
-            nr.jit(lambda x: nr.cumsum(nr.sin(x) * 1j), device=device.name)(X.ravel())
+        with pytest.raises(DeviceError, match="cannot run sort: there are no kernels for it"):
+            nr.jit(lambda x: nr.sort(nr.sin(x)), device=device.name)(X)
         assert not device.launched
+
+
+def test_every_library_call_of_the_cpu_has_kernels() -> None:
+    assert set(CPU.library) == set(EXPANSIONS)
 
 
 def test_loops_that_a_driver_would_break_off_are_an_error() -> None:

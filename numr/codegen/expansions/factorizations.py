@@ -9,31 +9,24 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from numr.codegen.expansions.plan import Expansion, Launch, NotExpanded, Operands, Place, Plan
+from numr.codegen.expansions.field import Field
+from numr.codegen.expansions.plan import Expansion, Launch, Operands, Place, Plan
 from numr.codegen.expansions.write import Term, Writer
 from numr.codegen.kernel import Buffer, Kernel
-from numr.dtypes import DType, bool_
+from numr.dtypes import bool_, real_part_dtype
 
 
 def _batch(shape: Sequence[int]) -> int:
     return math.prod(shape[:-2])
 
 
-def _real(call: Operands, what: str) -> None:
-    if call.dtypes[0].kind == "c":
-        raise NotExpanded(f"there are no kernels for {what} of complex matrices")
-
-
-def _nan(w: Writer, dtype: DType) -> Term:
-    return w.term(math.nan, dtype)
-
-
 class _Columns:
     """The columns of one launch, from `begin` to `end`, and whether they are the first and the last."""
 
-    def __init__(self, w: Writer, dtype: DType, state: Buffer) -> None:
-        self.w, self.dtype, self.state = w, dtype, state
+    def __init__(self, w: Writer, state: Buffer) -> None:
+        self.w, self.state = w, state
         self.begin, self.end = w.size(), w.size()
         self.first = self.begin.same(0)
 
@@ -53,7 +46,7 @@ class _Columns:
         w.barrier()
         with w.first_lane():
             for k, v in enumerate(variables):
-                one, zero = w.term(1, self.dtype), w.term(0, self.dtype)
+                one, zero = (w.term(x, self.state.dtype) for x in (1, 0))
                 kept = w.select(v, one, zero) if v.dtype is bool_ else v
                 w.store(self.state, point * len(variables) + k, kept)
 
@@ -80,47 +73,47 @@ def _launches(
 
 def cholesky(call: Operands) -> Expansion:
     """The lower factor of a symmetric matrix, all NaN if it is not positive definite."""
-    _real(call, "Cholesky factors")
-    dtype = call.dtypes[0]
     w = Writer(call.index, call.lanes)
-    a, out, state = w.buffer(dtype), w.buffer(dtype, written=True), w.buffer(dtype, written=True)
+    f = Field(w, call.dtypes[0])
+    a, out, state = f.buffer(), f.buffer(written=True), f.buffer(written=True)
     n = w.size()
     with w.grid() as point:
-        columns = _Columns(w, dtype, state)
+        columns = _Columns(w, state)
         start = point * n * n
         with w.when(columns.first), w.loop(0, n * n, dealt=True) as e:
             i, j = e // n, e % n
-            mean = (w.load(a, start + e) + w.load(a, start + j * n + i)) / 2
-            w.store(out, start + e, w.select(j <= i, mean, w.term(0, dtype)))
+            mean = (f.load(a, start + e) + f.conj(f.load(a, start + j * n + i))) / 2
+            f.store(out, start + e, f.select(j <= i, mean, f.number(0)))
         (bad,) = columns.variables(point, w.term(False, bool_))
         with w.loop(columns.begin, columns.end) as k:
             w.barrier()
-            pivot = w.load(out, start + k * n + k)
+            pivot = f.real(f.load(out, start + k * n + k))
             w.assign(bad, bad | ~(pivot > 0))
             root = w.op("sqrt", pivot)
             w.barrier()
             with w.loop(k, n, dealt=True) as i:
                 at = start + i * n + k
-                w.store(out, at, w.select(i.same(k), root, w.load(out, at) / root))
+                f.store(out, at, f.select(i.same(k), f.number(root), f.load(out, at) / root))
             w.barrier()
             rest = (n - 1) - k
             with w.loop(0, rest * rest, dealt=True) as e:
                 i, j = k + 1 + e // rest, k + 1 + e % rest
                 with w.when(j <= i):
                     at = start + i * n + j
-                    product = w.load(out, start + i * n + k) * w.load(out, start + j * n + k)
-                    w.store(out, at, w.load(out, at) - product)
+                    other = f.conj(f.load(out, start + j * n + k))
+                    product = f.load(out, start + i * n + k) * other
+                    f.store(out, at, f.load(out, at) - product)
         columns.keep(point, bad)
         last = columns.end.same(n)
         with w.when(bad & last), w.loop(0, n * n, dealt=True) as e, w.when(e % n <= e // n):
-            w.store(out, start + e, _nan(w, dtype))
+            f.store(out, start + e, _nan(f))
 
     def plan(shapes: Sequence[tuple[int, ...]], strides: Sequence[tuple[int, ...]]) -> Plan:
         n, batch = shapes[0][-1], _batch(shapes[0])
         if not n or not batch:
             return Plan()
         made = Plan()
-        buffers = (("in", 0), ("out", 0), made.temporary((batch,), dtype))
+        buffers = (("in", 0), ("out", 0), made.temporary((batch,), f.part))
         share = _share(call)
         costs = [1 + share(n - k) + share((n - 1 - k) ** 2) for k in range(n)]
         made.launches += _launches(call, costs, 2 * share(n * n), buffers, n, batch=batch)
@@ -131,29 +124,28 @@ def cholesky(call: Operands) -> Expansion:
 
 def triangular_solve(call: Operands) -> Expansion:
     """x with a x = b for a triangle of a, or of its transpose; all NaN if a has no inverse."""
-    _real(call, "triangular solves")
-    dtype = call.dtypes[0]
     lower, adjoint, unit = (bool(call.params[k]) for k in ("lower", "adjoint", "unit"))
     downward = lower != adjoint
     w = Writer(call.index, call.lanes)
-    a, b, out = w.buffer(dtype), w.buffer(dtype), w.buffer(dtype, written=True)
-    state = w.buffer(dtype, written=True)
+    f = Field(w, call.dtypes[0])
+    a, b, out, state = f.buffer(), f.buffer(), f.buffer(written=True), f.buffer(written=True)
     n, m = w.size(), w.size()
     with w.grid() as point:
-        columns = _Columns(w, dtype, state)
+        columns = _Columns(w, state)
         matrix, start = point * n * n, point * n * m
         with w.when(columns.first):
-            _copy(w, b, out, start, n * m)
+            _copy(f, b, out, start, n * m)
         (bad,) = columns.variables(point, w.term(False, bool_))
         with w.loop(columns.begin, columns.end) as step:
             r = step if downward else (n - 1) - step
             w.barrier()
             if not unit:
-                pivot = w.load(a, matrix + r * n + r)
+                pivot = f.load(a, matrix + r * n + r)
+                pivot = f.conj(pivot) if adjoint else pivot
                 w.assign(bad, bad | pivot.same(0))
                 with w.loop(0, m, dealt=True) as c:
                     at = start + r * m + c
-                    w.store(out, at, w.load(out, at) / pivot)
+                    f.store(out, at, f.load(out, at) / pivot)
                 w.barrier()
             rest = (n - 1) - step
             with w.loop(0, rest * m, dealt=True) as e:
@@ -161,17 +153,18 @@ def triangular_solve(call: Operands) -> Expansion:
                 i = r + 1 + i if downward else i
                 place = r * n + i if adjoint else i * n + r
                 at = start + i * m + c
-                product = w.load(a, matrix + place) * w.load(out, start + r * m + c)
-                w.store(out, at, w.load(out, at) - product)
+                factor = f.load(a, matrix + place)
+                product = (f.conj(factor) if adjoint else factor) * f.load(out, start + r * m + c)
+                f.store(out, at, f.load(out, at) - product)
         columns.keep(point, bad)
-        _spoil(w, out, bad & columns.end.same(n), start, n * m)
+        _spoil(f, out, bad & columns.end.same(n), start, n * m)
 
     def plan(shapes: Sequence[tuple[int, ...]], strides: Sequence[tuple[int, ...]]) -> Plan:
         made = Plan()
         if not math.prod(shapes[1]):
             return made
         (n, m), batch = shapes[1][-2:], _batch(shapes[1])
-        buffers = (("in", 0), ("in", 1), ("out", 0), made.temporary((batch,), dtype))
+        buffers = (("in", 0), ("in", 1), ("out", 0), made.temporary((batch,), f.part))
         share = _share(call)
         costs = [1 + share(m) + share((n - 1 - k) * m) for k in range(n)]
         made.launches += _launches(call, costs, 2 * share(n * m), buffers, n, m, batch=batch)
@@ -185,20 +178,23 @@ def _share(call: Operands) -> Callable[[int], int]:
     return lambda length: -(-length // call.lanes)
 
 
-def _copy(w: Writer, source: Buffer, target: Buffer, start: Term, length: Term) -> None:
-    with w.loop(0, length, dealt=True) as e:
-        w.store(target, start + e, w.load(source, start + e))
+def _nan(f: Field) -> Any:
+    return f.whole([f.w.term(math.nan, f.part) for _ in f.parts(f.number(0))])
 
 
-def _spoil(w: Writer, out: Buffer, bad: Term, start: Term, length: Term) -> None:
+def _copy(f: Field, source: Buffer, target: Buffer, start: Term, length: Term) -> None:
+    with f.w.loop(0, length, dealt=True) as e:
+        f.store(target, start + e, f.load(source, start + e))
+
+
+def _spoil(f: Field, out: Buffer, bad: Term, start: Term, length: Term) -> None:
     """NaN everywhere, if the matrix was bad."""
-    with w.when(bad), w.loop(0, length, dealt=True) as e:
-        w.store(out, start + e, _nan(w, out.dtype))
+    with f.w.when(bad), f.w.loop(0, length, dealt=True) as e:
+        f.store(out, start + e, _nan(f))
 
 
 def eliminate(key: str, call: Operands) -> Expansion:
     """solve, inv, det, logabsdet or signdet by elimination with partial pivoting."""
-    _real(call, key)
     solves = key in ("solve", "inv")
     kernel = _elimination(key, call)
 
@@ -209,7 +205,7 @@ def eliminate(key: str, call: Operands) -> Expansion:
         if not batch:
             return made
         work = made.temporary(shapes[0], call.dtypes[0])
-        state = made.temporary((batch, 2), call.dtypes[0])
+        state = made.temporary((batch, 3), real_part_dtype(call.dtypes[0]))
         share = _share(call)
         # Two reductions over the lanes to find a pivot, in steps of about the root of their number.
         pivot = 8 * math.isqrt(call.lanes) + 4
@@ -233,71 +229,73 @@ def eliminate(key: str, call: Operands) -> Expansion:
 
 
 def _elimination(key: str, call: Operands) -> Kernel:
-    dtype = call.dtypes[0]
     solves = key in ("solve", "inv")
     w = Writer(call.index, call.lanes, call.device.native)
-    a = w.buffer(dtype)
-    b = w.buffer(dtype) if key == "solve" else None
-    work, out, state = (w.buffer(dtype, written=True) for _ in range(3))
+    f, result = Field(w, call.dtypes[0]), Field(w, call.result)
+    a = f.buffer()
+    b = f.buffer() if key == "solve" else None
+    work, out, state = f.buffer(written=True), f.buffer(written=True), f.buffer(written=True)
     n = w.size()
     m = w.size() if solves else None
     with w.grid() as point:
-        columns = _Columns(w, dtype, state)
+        columns = _Columns(w, state)
         matrix = point * n * n
         side = point * n * m if m is not None else matrix
         with w.when(columns.first):
             with w.loop(0, n * n, dealt=True) as e:
                 place = (e % n) * n + e // n if call.params.get("transposed") else e
-                w.store(work, matrix + e, w.load(a, matrix + place))
+                f.store(work, matrix + e, f.load(a, matrix + place))
             if b is not None and m is not None:
-                _copy(w, b, out, side, n * m)
+                _copy(f, b, out, side, n * m)
             elif m is not None:
                 with w.loop(0, n * m, dealt=True) as e:
                     one = (e // m).same(e % m)
-                    w.store(out, side + e, w.select(one, w.term(1, dtype), w.term(0, dtype)))
-        start = w.term(0 if key == "logabsdet" else 1, dtype)
-        bad, total = columns.variables(point, w.term(False, bool_), start)
+                    f.store(out, side + e, f.select(one, f.number(1), f.number(0)))
+        begun = result.parts(result.number(0 if key == "logabsdet" else 1))
+        bad, *parts = columns.variables(point, w.term(False, bool_), *begun)
+        total = result.whole(parts)
         with w.loop(columns.begin, w.op("minimum", columns.end, n)) as k:
             w.barrier()
-            row = _pivot_row(w, work, matrix, n, k)
-            pivot = w.load(work, matrix + row * n + k)
+            row = _pivot_row(f, work, matrix, n, k)
+            pivot = f.load(work, matrix + row * n + k)
             w.assign(bad, bad | pivot.same(0))
             if not solves:
-                w.assign(total, _grown(w, key, total, pivot, row.differs(k)))
+                result.assign(total, _grown(f, key, total, pivot, row.differs(k)))
             w.barrier()
-            _swap(w, work, matrix, n, row, k)
+            _swap(f, work, matrix, n, row, k)
             if m is not None:
-                _swap(w, out, side, m, row, k)
+                _swap(f, out, side, m, row, k)
             w.barrier()
             # A column of zeros stays as it is.
-            divisor = w.select(pivot.same(0), w.term(1, dtype), pivot)
+            divisor = f.select(pivot.same(0), f.number(1), pivot)
             with w.loop(k + 1, n, dealt=True) as i:
                 at = matrix + i * n + k
-                w.store(work, at, w.load(work, at) / divisor)
+                f.store(work, at, f.load(work, at) / divisor)
             w.barrier()
             rest = (n - 1) - k
-            _reduce_rows(w, work, work, matrix, matrix + k + 1, n, rest, k)
+            _reduce_rows(f, work, work, matrix, matrix + k + 1, n, rest, k)
             if m is not None:
-                _reduce_rows(w, work, out, matrix, side, m, m, k, n)
+                _reduce_rows(f, work, out, matrix, side, m, m, k, n)
         if m is not None:
             # Each column once more, on the way back.
             begin, end = (w.op("maximum", x, n) - n for x in (columns.begin, columns.end))
-            _substitute_back(w, work, out, matrix, side, n, m, begin, end)
-        columns.keep(point, bad, total)
+            _substitute_back(f, work, out, matrix, side, n, m, begin, end)
+        columns.keep(point, bad, *parts)
         if m is not None:
-            _spoil(w, out, bad & columns.end.same(n * 2), side, n * m)
+            _spoil(f, out, bad & columns.end.same(n * 2), side, n * m)
         else:
             with w.first_lane():
-                w.store(out, point, total)
+                result.store(out, point, total)
     return w.kernel()
 
 
-def _pivot_row(w: Writer, work: Buffer, matrix: Term, n: Term, k: Term) -> Term:
+def _pivot_row(f: Field, work: Buffer, matrix: Term, n: Term, k: Term) -> Term:
     """The row at or below k with the largest number in column k; k itself where there are NaNs."""
-    most = w.variable(w.term(-1, work.dtype))
+    w = f.w
+    most = w.variable(w.term(-1, f.part))
     where = w.variable(k)
     with w.loop(k, n, dealt=True) as i:
-        size = w.op("abs", w.load(work, matrix + i * n + k))
+        size = f.size(f.load(work, matrix + i * n + k))
         more = size > most
         w.assign(where, w.select(more, i, where))
         w.assign(most, w.select(more, size, most))
@@ -308,28 +306,33 @@ def _pivot_row(w: Writer, work: Buffer, matrix: Term, n: Term, k: Term) -> Term:
     return w.select(where < n, where, k)
 
 
-def _grown(w: Writer, key: str, total: Term, pivot: Term, swapped: Term) -> Term:
+def _grown(f: Field, key: str, total: Any, pivot: Any, swapped: Term) -> Any:
     """det, its sign or its logarithm with one pivot more."""
+    w = f.w
     if key == "logabsdet":
-        return total + w.function("log", w.op("abs", pivot))
+        return total + w.function("log", f.modulus(pivot))
     factor = pivot
     if key == "signdet":
-        one, zero = w.term(1, pivot.dtype), w.term(0, pivot.dtype)
-        sign = w.select(pivot > 0, one, w.select(pivot < 0, -one, zero))
-        factor = w.select(w.op("isnan", pivot), pivot, sign)
-    return total * w.select(swapped, -factor, factor)
+        one, zero = w.term(1, f.part), w.term(0, f.part)
+        if f.complex:
+            size = f.modulus(pivot)
+            sign = pivot / w.select(size > 0, size, one)
+        else:
+            sign = w.select(pivot > 0, one, w.select(pivot < 0, -one, zero))
+        factor = f.select(f.isnan(pivot), pivot, sign)
+    return total * f.select(swapped, -factor, factor)
 
 
-def _swap(w: Writer, memory: Buffer, start: Term, width: Term, row: Term, k: Term) -> None:
-    with w.when(row.differs(k)), w.loop(0, width, dealt=True) as c:
+def _swap(f: Field, memory: Buffer, start: Term, width: Term, row: Term, k: Term) -> None:
+    with f.w.when(row.differs(k)), f.w.loop(0, width, dealt=True) as c:
         here, there = start + k * width + c, start + row * width + c
-        upper, lower = w.load(memory, here), w.load(memory, there)
-        w.store(memory, here, lower)
-        w.store(memory, there, upper)
+        upper, lower = f.load(memory, here), f.load(memory, there)
+        f.store(memory, here, lower)
+        f.store(memory, there, upper)
 
 
 def _reduce_rows(
-    w: Writer,
+    f: Field,
     work: Buffer,
     target: Buffer,
     matrix: Term,
@@ -341,15 +344,15 @@ def _reduce_rows(
 ) -> None:
     """Take multiples of row k from those below it: in `count` columns of rows `width` wide."""
     n = rows if rows is not None else width
-    with w.loop(0, ((n - 1) - k) * count, dealt=True) as e:
+    with f.w.loop(0, ((n - 1) - k) * count, dealt=True) as e:
         i, c = k + 1 + e // count, e % count
         at = start + i * width + c
-        factor = w.load(work, matrix + i * n + k)
-        w.store(target, at, w.load(target, at) - factor * w.load(target, start + k * width + c))
+        factor = f.load(work, matrix + i * n + k)
+        f.store(target, at, f.load(target, at) - factor * f.load(target, start + k * width + c))
 
 
 def _substitute_back(
-    w: Writer,
+    f: Field,
     work: Buffer,
     out: Buffer,
     matrix: Term,
@@ -359,16 +362,17 @@ def _substitute_back(
     begin: Term,
     end: Term,
 ) -> None:
+    w = f.w
     with w.loop(begin, end) as step:
         r = (n - 1) - step
         w.barrier()
-        pivot = w.load(work, matrix + r * n + r)
+        pivot = f.load(work, matrix + r * n + r)
         with w.loop(0, m, dealt=True) as c:
             at = side + r * m + c
-            w.store(out, at, w.load(out, at) / pivot)
+            f.store(out, at, f.load(out, at) / pivot)
         w.barrier()
         with w.loop(0, r * m, dealt=True) as e:
             i, c = e // m, e % m
             at = side + i * m + c
-            product = w.load(work, matrix + i * n + r) * w.load(out, side + r * m + c)
-            w.store(out, at, w.load(out, at) - product)
+            product = f.load(work, matrix + i * n + r) * f.load(out, side + r * m + c)
+            f.store(out, at, f.load(out, at) - product)

@@ -7,12 +7,12 @@ tile's own, and added up by one kernel more.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
+from numr.codegen.expansions.field import Field
 from numr.codegen.expansions.plan import Expansion, Launch, Operands, Plan, row_major
-from numr.codegen.expansions.write import Term, Writer
+from numr.codegen.expansions.write import Writer
 from numr.codegen.kernel import Kernel
-from numr.dtypes import bool_, real_part_dtype
+from numr.dtypes import real_part_dtype
 
 # A point makes TILE x TILE results from tiles DEPTH deep; each of its lanes SIDE x SIDE of them.
 SIDE = 4
@@ -85,51 +85,21 @@ def takes(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:
     return all(steps[i] == steps[i + 1] * lead[i + 1] or lead[i] == 1 for i in range(len(lead) - 1))
 
 
-class _Sum:
-    """The sum of products of one result; of booleans whether any product holds."""
-
-    def __init__(self, w: Writer, call: Operands) -> None:
-        self.w = w
-        self.complex = call.dtypes[0].kind == "c"
-        self.boolean = call.dtypes[0] is bool_
-        part = real_part_dtype(call.dtypes[0])
-        zero = w.term(False if self.boolean else 0, part)
-        self.parts = [w.variable(zero) for _ in range(2 if self.complex else 1)]
-
-    def step(self, x: Any, y: Any) -> None:
-        w = self.w
-        if self.complex:
-            (a, b), (c, d) = x, y
-            terms = [a * c - b * d, a * d + b * c]
-        else:
-            terms = [x & y if self.boolean else x * y]
-        for total, term in zip(self.parts, terms, strict=True):
-            w.assign(total, total | term if self.boolean else total + term)
-
-
 def _by_element(call: Operands) -> Kernel:
     w = Writer(call.index)
-    part = real_part_dtype(call.dtypes[0])
-    x, y, out = w.buffer(part), w.buffer(part), w.buffer(part, written=True)
+    f = Field(w, call.dtypes[0])
+    x, y, out = f.buffer(), f.buffer(), f.buffer(written=True)
     m, n, k, pieces, depth = (w.size() for _ in range(5))
     (xb, xi, xk), (yb, yk, yj) = [[w.size() for _ in range(3)] for _ in range(2)]
-    complex_ = call.dtypes[0].kind == "c"
-
-    def load(memory: Any, at: Term) -> Any:
-        if not complex_:
-            return w.load(memory, at)
-        return w.load(memory, at * 2), w.load(memory, at * 2 + 1)
-
     with w.grid() as point:
         j, rest = point % n, point // n
         i, rest = rest % m, rest // m
         start, b = (rest % pieces) * depth, rest // pieces
         row, column = b * xb + i * xi, b * yb + j * yj
-        total = _Sum(w, call)
+        total = f.variable(f.number(0))
         with w.loop(start, w.op("minimum", start + depth, k)) as s:
-            total.step(load(x, row + s * xk), load(y, column + s * yk))
-        for number, value in enumerate(total.parts):
-            w.store(out, point * 2 + number if complex_ else point, value)
+            f.assign(total, total + f.load(x, row + s * xk) * f.load(y, column + s * yk))
+        f.store(out, point, total)
     return w.kernel()
 
 
@@ -141,11 +111,9 @@ def _added_up(call: Operands) -> Kernel:
     count, pieces = w.size(), w.size()
     with w.grid() as point:
         start = (point // count) * pieces * count + point % count
-        boolean = part is bool_
-        total = w.variable(w.term(False if boolean else 0, part))
+        total = w.variable(w.term(0, part))
         with w.loop(0, pieces) as p:
-            found = w.load(pieces_of, start + p * count)
-            w.assign(total, total | found if boolean else total + found)
+            w.assign(total, total + w.load(pieces_of, start + p * count))
         w.store(out, point, total)
     return w.kernel()
 
@@ -166,7 +134,8 @@ def _by_tile(call: Operands, across: int) -> Kernel:
         start, b = (part % pieces) * depth, part // pieces
         here = w.op("minimum", start + depth, k) - start
         ty, tx = w.lane // across, w.lane % across
-        totals = [[_Sum(w, call) for _ in range(SIDE)] for _ in range(SIDE)]
+        zero = w.term(0, dtype)
+        totals = [[w.variable(zero) for _ in range(SIDE)] for _ in range(SIDE)]
         with w.loop(0, (here + (DEPTH - 1)) // DEPTH) as step:
             k0 = start + step * DEPTH
             with w.loop(0, tile * DEPTH, dealt=True) as e:
@@ -184,13 +153,13 @@ def _by_tile(call: Operands, across: int) -> Kernel:
                 ys = [w.load(right, s * tile + tx + q * across) for q in range(SIDE)]
                 for row, xv in zip(totals, xs, strict=True):
                     for total, yv in zip(row, ys, strict=True):
-                        total.step(xv, yv)
+                        w.assign(total, total + xv * yv)
             w.barrier()
         for p, row in enumerate(totals):
             for q, total in enumerate(row):
                 i, j = i0 + ty * SIDE + p, j0 + tx + q * across
                 with w.when((i < m) & (j < n)):
-                    w.store(out, (part * m + i) * n + j, total.parts[0])
+                    w.store(out, (part * m + i) * n + j, total)
     return w.kernel()
 
 

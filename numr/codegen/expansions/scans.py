@@ -7,18 +7,13 @@ are one chunk themselves; then every chunk is gone through again from what those
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from numr.codegen.expansions.plan import (
-    Expansion,
-    Launch,
-    NotExpanded,
-    Operands,
-    Place,
-    Plan,
-    lines,
-)
-from numr.codegen.expansions.write import Term, Writer
+from numr.codegen.expansions.field import Field
+from numr.codegen.expansions.plan import Expansion, Launch, Operands, Place, Plan, lines
+from numr.codegen.expansions.write import Writer
 from numr.codegen.kernel import Kernel
+from numr.dtypes import real_part_dtype
 
 CHUNK = 64
 
@@ -32,48 +27,45 @@ class _Scan:
         self.pair = key == "linear_recurrence"
         self.count = 2 if self.pair else 1
 
-    def start(self, w: Writer) -> Term:
-        return w.term(1 if self.key == "cumprod" else 0, self.dtype)
-
-    def step(self, state: Term, x: list[Term]) -> Term:
+    def step(self, f: Field, state: Any, x: list[Any]) -> Any:
         if self.pair:
             return x[0] * state + x[1]
-        x0 = self.writer.cast(x[0], self.dtype)
+        x0 = f.cast(x[0])
         return state * x0 if self.key == "cumprod" else state + x0
 
     def kernel(self, totals: bool, carried: bool, reverse: bool) -> Kernel:
         """Go through each chunk, to its total or to every element of it."""
-        w = self.writer = Writer(self.call.index)
-        xs = [w.buffer(d) for d in self.call.dtypes] if self.raw else []
-        if not xs:
-            xs = [w.buffer(self.dtype) for _ in range(self.count)]
-        before = w.buffer(self.dtype) if carried else None
-        outs = [w.buffer(self.dtype, written=True) for _ in range(self.count if totals else 1)]
+        w = Writer(self.call.index)
+        f = Field(w, self.dtype)
+        given = self.call.dtypes if self.raw else (self.dtype,) * self.count
+        xs = [w.buffer(real_part_dtype(d)) for d in given]
+        before = f.buffer() if carried else None
+        outs = [f.buffer(written=True) for _ in range(self.count if totals else 1)]
         n, inner, chunks = w.size(), w.size(), w.size()
         with w.grid() as point:
             q, rest = point % inner, point // inner
             c, line = rest % chunks, rest // chunks
-            state = w.variable(self.start(w))
+            state = f.variable(f.number(1 if self.key == "cumprod" else 0))
             if before is not None:
                 after = c > 0
-                found = w.load_if(after, before, ((line * chunks + c) - 1) * inner + q)
-                w.assign(state, w.select(after, found, state))
-            product = w.variable(w.term(1, self.dtype)) if totals and self.pair else None
+                found = f.load_if(after, before, ((line * chunks + c) - 1) * inner + q)
+                f.assign(state, f.select(after, found, state))
+            product = f.variable(f.number(1)) if totals and self.pair else None
             lo = c * self.chunk
             hi = w.op("minimum", lo + self.chunk, n)
             with w.loop(lo, hi) as i:
                 k = (n - 1) - i if reverse else i
                 at = (line * n + k) * inner + q
-                x = [w.load(b, at) for b in xs]
-                w.assign(state, self.step(state, x))
+                x = [f.load(b, at) for b in xs]
+                f.assign(state, self.step(f, state, x))
                 if product is not None:
-                    w.assign(product, product * x[0])
+                    f.assign(product, product * x[0])
                 if not totals:
-                    w.store(outs[0], at, state)
+                    f.store(outs[0], at, state)
             if totals:
                 values = [state] if product is None else [product, state]
                 for out, value in zip(outs, values, strict=True):
-                    w.store(out, point, value)
+                    f.store(out, point, value)
         return w.kernel()
 
     raw = True
@@ -81,8 +73,6 @@ class _Scan:
 
 def expand(key: str, call: Operands, chunk: int = CHUNK) -> Expansion:
     """A scan along one axis, in either direction."""
-    if call.result.kind == "c":
-        raise NotExpanded("there are no kernels for scans of complex numbers")
     scan = _Scan(key, call, chunk)
     reverse = bool(call.params["reverse"])
     whole, kernels = [(False, False), (True, False), (False, True)], []
