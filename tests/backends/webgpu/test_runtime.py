@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from typing import Any
 
 import numpy as np
@@ -129,3 +130,35 @@ def test_a_lazy_loop_whose_numbers_change_stays_on_its_device() -> None:
     for k in range(5):
         np.testing.assert_array_equal((x + k).numpy(), np.full(5, 7 + k))
         assert (x + k).device == "webgpu"
+
+
+def test_arrays_that_end_while_their_work_is_only_recorded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In cycles, on several threads, and with no room to keep their buffers."""
+    pool = gpu().pool
+    monkeypatch.setattr(pool, "give", lambda block: type(pool).give(pool, block, 0))
+    f = nr.jit(lambda x: nr.sin(x) * 2, device="webgpu")
+    failed: list[BaseException] = []
+
+    def work(number: int) -> None:
+        try:
+            for k in range(60):
+                x = np.full(1000 * (1 + (7 * k + number) % 11), number, np.float32)
+                y = f(f(x))
+                cycle: list[Any] = [y]
+                cycle.append(cycle)
+                if k % 7 == 0:
+                    gc.collect()
+                if k % 5 == 0:
+                    np.testing.assert_allclose(y.numpy(), 2 * np.sin(2 * np.sin(x)), rtol=1e-5)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not failed
+    gc.collect()
+    gpu().flush()
+    assert not pool._dropped

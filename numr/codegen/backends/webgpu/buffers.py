@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Pool:
         self._all: dict[int, Block] = {}
         self._free: dict[int, list[Block]] = {}
         self._staging: dict[int, Any] = {}
+        self._dropped: deque[Block] = deque()  # which recorded work still uses
         self._lock = threading.RLock()
 
     def take(self, size: int, written: bool) -> Block:
@@ -119,10 +121,23 @@ class Pool:
     def _drop(self, block: Block) -> None:
         if self.device.lost:
             return  # its memory is gone
-        if block.last_use >= self.device.batch:
-            self.device.flush()
-        block.buffer.destroy()
-        del self._all[block.serial]
+        # An array may end anywhere, in the middle of a submission too: nothing is submitted from here.
+        self._dropped.append(block)
+        self.destroy_dropped()
+
+    def destroy_dropped(self) -> None:
+        """Destroy the buffers that were let go, but for those that recorded work still uses."""
+        # Without a lock, which the thread that holds the device's might wait for.
+        for _ in range(len(self._dropped)):
+            try:
+                block = self._dropped.popleft()
+            except IndexError:
+                return  # another thread was here
+            if block.last_use >= self.device.batch:
+                self._dropped.append(block)
+            else:
+                block.buffer.destroy()
+                del self._all[block.serial]
 
     def take_staging(self, size: int) -> Any:
         """A buffer that the host can read, of at least so many bytes."""

@@ -207,10 +207,12 @@ class Gpu:
             encoder = self.encoder()
             self._encoder = None
             self._recorded = 0
-            self.batch += 1
             with self.watched():
                 self.device.queue.submit([encoder.finish()])
+            # Only now: arrays may end meanwhile, and what this batch uses must not be destroyed yet.
+            self.batch += 1
             self.statistics.submits += 1
+            self.pool.destroy_dropped()
 
     def wait(self) -> None:
         """Return when everything recorded so far is done."""
