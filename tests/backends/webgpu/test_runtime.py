@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import threading
 from typing import Any
 
@@ -130,6 +131,35 @@ def test_a_lazy_loop_whose_numbers_change_stays_on_its_device() -> None:
     for k in range(5):
         np.testing.assert_array_equal((x + k).numpy(), np.full(5, 7 + k))
         assert (x + k).device == "webgpu"
+
+
+def test_first_calls_of_several_threads_at_once() -> None:
+    """Each finds all of what a launcher keeps for its device, or makes it."""
+    x = nr.asarray(np.arange(4, dtype=np.float32), device="webgpu")
+    failed: list[BaseException] = []
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for k in range(20):
+            f = nr.jit(lambda x, k=k: x + k, device="webgpu")
+            f(x[:3])  # compiles
+            start = threading.Barrier(4)
+
+            def work(f: Any = f, k: int = k, start: threading.Barrier = start) -> None:
+                try:
+                    start.wait()
+                    np.testing.assert_array_equal(f(x).numpy(), np.arange(4) + k)
+                except BaseException as error:
+                    failed.append(error)
+
+            threads = [threading.Thread(target=work) for _ in range(4)]
+            for t in threads:
+                t.start()
+            for t in threads:
+                t.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert not failed
 
 
 def test_arrays_that_end_while_their_work_is_only_recorded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -294,19 +294,20 @@ def launcher(
     across = min(groups, MAX_GROUPS)
     down = -(-groups // MAX_GROUPS)
     spare = across * down > groups
-    known: dict[tuple[int, ...], tuple[Any, Any]] = {}
-    device: Gpu | None = None
-    uniform: Any = None
+    # What belongs to one device, set at once: another thread may be here in its first call.
+    state: tuple[Gpu, Any, dict[tuple[int, ...], tuple[Any, Any]]] | None = None
 
     def run(*arrays: Any) -> None:
-        nonlocal device, uniform
-        if _open is not device or device is None:
-            device = gpu()  # another one was lost
-            known.clear()
-            with device.watched():
-                uniform = device.device.create_buffer_with_data(
-                    data=parameters, usage=device.wgpu.BufferUsage.UNIFORM
+        nonlocal state
+        current = state
+        if current is None or current[0] is not _open:
+            opened = gpu()  # the first, or another one was lost
+            with opened.watched():
+                block = opened.device.create_buffer_with_data(
+                    data=parameters, usage=opened.wgpu.BufferUsage.UNIFORM
                 )
+            current = state = opened, block, {}
+        device, uniform, known = current
         blocks = [a.storage.block for a in arrays]
         key = tuple([b.serial for b in blocks])
         with device.lock:
