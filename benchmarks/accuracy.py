@@ -22,7 +22,8 @@ import mpmath
 import numpy as np
 
 from numr.codegen.backends.cpu import compile as cpu_compile
-from numr.codegen.backends.cpu import launcher, machine, objects, ops, special
+from numr.codegen.backends.cpu import launcher, machine, objects, special
+from numr.codegen.language import operations
 
 Points = Callable[[int, Any], Any]
 DTYPES = {"f64": np.float64, "f32": np.float32}
@@ -111,7 +112,7 @@ CASES = (
 
 def compiled(name: str, code: str, label: str) -> Callable[..., Any]:
     """The function over arrays, as a kernel's loop calls it."""
-    arity = 2 if name in ops.MATH_2 else 1
+    arity = 2 if name in operations.MATH_2 else 1
     entry = f"accuracy_{name}_{code}_{label}"
     names = [f"a{k}" for k in range(arity)]
     call = f"{name}({', '.join(f'{a}[i]' for a in names)})"

@@ -21,7 +21,7 @@ SUM = "acc = f64(0.0)\nfor i in range(lo, hi):\n    acc = {step}\no[0] = acc"
 
 @pytest.fixture(params=["numba", "direct"], autouse=True)
 def frontend(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("NUMR_CPU_FRONTEND", request.param)
+    monkeypatch.setenv("NUMR_FRONTEND", request.param)
     return str(request.param)
 
 

@@ -14,7 +14,7 @@ INTS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
 @pytest.fixture(params=["numba", "direct"], autouse=True)
 def frontend(request: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("NUMR_CPU_FRONTEND", request.param)
+    monkeypatch.setenv("NUMR_FRONTEND", request.param)
     return str(request.param)
 
 

@@ -10,7 +10,8 @@ from scipy import special
 
 from benchmarks import accuracy
 from numr.codegen.backends.cpu import compile as cpu_compile
-from numr.codegen.backends.cpu import machine, ops
+from numr.codegen.backends.cpu import machine
+from numr.codegen.language import operations
 
 BOUND = 4.0
 FUNCTIONS: dict[str, Any] = {
@@ -49,7 +50,11 @@ def test_within_the_bound(item: accuracy.Case, code: str) -> None:
 
 
 def test_every_function_is_measured() -> None:
-    assert {c.name for c in accuracy.CASES} == {*ops.MATH_1, *ops.MATH_2} == set(FUNCTIONS)
+    assert (
+        {c.name for c in accuracy.CASES}
+        == {*operations.MATH_1, *operations.MATH_2}
+        == set(FUNCTIONS)
+    )
 
 
 @pytest.mark.parametrize("code", ["f64", "f32"])
@@ -60,7 +65,7 @@ def test_special_values(name: str, code: str) -> None:
     if name == "polygamma":
         order, x = np.meshgrid(np.arange(4.0, dtype=kind), values[np.abs(values) < 1e10])
         arrays = [order.ravel(), x.ravel()]
-    elif name in ops.MATH_2:
+    elif name in operations.MATH_2:
         arrays = [g.ravel() for g in np.meshgrid(values, values)]
     else:
         arrays = [values]

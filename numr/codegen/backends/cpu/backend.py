@@ -98,7 +98,8 @@ class Cpu:
     def describe(self) -> Mapping[str, str]:
         import llvmlite.binding as llvm
 
-        from numr.codegen.backends.cpu import frontend, machine
+        from numr.codegen.backends.cpu import machine
+        from numr.codegen.language import frontend
 
         host = machine.host()
         words = host.features.split(",")

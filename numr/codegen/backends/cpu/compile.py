@@ -1,38 +1,11 @@
-"""Kernel text to object code: the front end, the mathematics it needs, one LLVM run.
-
-The kernel language (what a printer may write) is a subset of Python that Numba compiles::
-
-    def entry(lo, hi, a0, a1, ..., n0, n1, ...):
-        for i in range(lo, hi):
-            x0 = a0[i]
-            a1[i] = x0 * f64(0.5) + exp(x0)
-
-* A parameter has a type code: ``p:f64`` (pointer; also f32, i8..i64, u8..u64, and ``p:bool``, bytes
-  of 0 or 1 that read as u8), ``i64`` for sizes, any scalar code for scalars. Pointers do not alias.
-* Statements: assignment, ``+=`` and the like, ``for _ in range(lo, hi[, step])``, ``while``,
-  ``if``/``else``, ``a[i] = v``. A variable keeps one type. No closures, no calls but those below.
-* Both operands of an operator have one type, which is the result's (so i32 + i32 is i32, wrapping).
-  ``/`` is for floats; ``//`` and ``%`` are for integers, floor as NumPy has it, and never trap
-  (division by zero gives 0). ``& | ^ ~ << >>`` on integers, ``& | ^ ~ not`` on booleans;
-  comparisons give booleans. Untyped literals are f64 and i64: write ``f32(0.5)``, ``u8(1)``.
-* ``f32 f64 i8 i16 i32 i64 u8 u16 u32 u64 boolean``: conversions, from any type. Float to integer
-  saturates and NaN gives 0. ``bitcast_f64(x)`` and so on: the same bits as another type.
-* In f32 and f64: exp exp2 expm1 log log2 log10 log1p sin cos tan asin acos atan sinh cosh tanh
-  asinh acosh atanh erf erfc lgamma digamma cbrt sqrt floor ceil rint trunc, atan2 pow hypot
-  copysign, polygamma(n, x), fma(a, b, c); isnan isinf isfinite signbit give booleans.
-* ``fabs``, ``fmod``, ``fmin_nan``, ``fmax_nan`` on any numbers; the last two propagate NaN.
-* ``select(c, a, b)``: a choice without a branch; both sides are evaluated.
-* ``add_reassoc(acc, x)``, ``mul_reassoc``, ``min_reassoc``, ``max_reassoc``: a step of a reduction
-  that LLVM may reorder, and so vectorise. All other arithmetic keeps its exact IEEE meaning.
-* ``udiv(a, b)``, ``urem(a, b)``: index arithmetic, a >= 0 and b > 0 known; else undefined.
-* ``inf``, ``nan``: f64 constants.
-"""
+"""Kernel text to object code: the front end, the mathematics it needs, one LLVM run."""
 
 from __future__ import annotations
 
 import re
 
-from numr.codegen.backends.cpu import frontend, machine, vectorforms, vectormath
+from numr.codegen.backends.cpu import machine, vectorforms, vectormath
+from numr.codegen.language import frontend
 
 _LLVM_TYPES = {"f32": "float", "f64": "double"}
 _FLOAT_ARITHMETIC = re.compile(r"= (fadd|fsub|fmul|fdiv|fneg) (?:reassoc |contract )*")

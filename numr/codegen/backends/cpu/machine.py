@@ -15,7 +15,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from numr.codegen.backends.cpu import frontend, vectorforms
+from numr.codegen.backends.cpu import vectorforms
+from numr.codegen.language import frontend
 
 _lock = threading.RLock()  # LLVM contexts and target machines are not to be used by two threads
 

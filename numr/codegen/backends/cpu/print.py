@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from numr.codegen.kernel import Kernel
-from numr.codegen.pyprint import PythonPrinter
+from numr.codegen.language.printer import PythonPrinter
 
 
 def source(kernel: Kernel) -> str:
-    """The kernel's text in the language of compile.py."""
+    """The kernel's text in the kernel language."""
     return PythonPrinter().print(kernel)
 
 
 def parameters(kernel: Kernel) -> tuple[str, ...]:
-    """Type codes of the kernel's parameters, as compile.py wants them."""
+    """Type codes of the kernel's parameters."""
     return (
         "i64",
         "i64",

@@ -14,15 +14,20 @@ from __future__ import annotations
 import functools
 import re
 
-from numr.codegen.backends.cpu import frontend, ops, special, vectorforms
+from numr.codegen.backends.cpu import special, vectorforms
 from numr.codegen.backends.cpu.machine import Machine, has_symbol
+from numr.codegen.language import frontend, operations
 
 _CALLED = re.compile(r'@"?numr\.([a-z0-9]+)\.(f32|f64)"?')
 _DECLARED = re.compile(r'^declare [^\n]*@"?numr\.[^\n]*\n?', re.M)
 
-_LIBMVEC = (frozenset(ops.MATH_1) | {"pow", "atan2", "hypot"}) - {"lgamma", "digamma", "rsqrt"}
+_LIBMVEC = (frozenset(operations.MATH_1) | {"pow", "atan2", "hypot"}) - {
+    "lgamma",
+    "digamma",
+    "rsqrt",
+}
 _THROUGH_F64 = frozenset({"erf", "lgamma", "digamma", "polygamma"})
-_ARITY_2 = frozenset(ops.MATH_2)
+_ARITY_2 = frozenset(operations.MATH_2)
 _ROOT = "  %s = call {kind} @llvm.sqrt.{code}({kind} %x0)\n  %r = fdiv {kind} 1.0, %s"
 
 

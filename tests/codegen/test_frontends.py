@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from numr.codegen.backends.cpu import direct_frontend, frontend
+from numr.codegen.language import direct, frontend
 
 PARAMS = ("i64", "i64", "p:f64")
 
@@ -31,18 +31,18 @@ PARAMS = ("i64", "i64", "p:f64")
 )
 def test_errors(body: str, message: str) -> None:
     with pytest.raises(TypeError, match=message):
-        direct_frontend.lower(f"def k(lo, hi, a):\n    {body}\n", "k", PARAMS)
+        direct.lower(f"def k(lo, hi, a):\n    {body}\n", "k", PARAMS)
 
 
 def test_parameters_must_fit() -> None:
     with pytest.raises(TypeError, match="2 types for 3 parameters"):
-        direct_frontend.lower("def k(lo, hi, a):\n    pass\n", "k", PARAMS[:2])
+        direct.lower("def k(lo, hi, a):\n    pass\n", "k", PARAMS[:2])
     with pytest.raises(TypeError, match="the definition of other"):
-        direct_frontend.lower("def k(lo, hi, a):\n    pass\n", "other", PARAMS)
+        direct.lower("def k(lo, hi, a):\n    pass\n", "other", PARAMS)
 
 
 def test_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("NUMR_CPU_FRONTEND", "gcc")
+    monkeypatch.setenv("NUMR_FRONTEND", "gcc")
     with pytest.raises(ValueError, match="not 'gcc'"):
         frontend.chosen()
 
@@ -50,7 +50,7 @@ def test_the_choice(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_it_needs_no_numba() -> None:
     script = """
 import os, sys
-os.environ["NUMR_CPU_FRONTEND"] = "direct"
+os.environ["NUMR_FRONTEND"] = "direct"
 from numr.codegen.backends.cpu import compile
 compile.compile_kernel("def k(lo, hi, a):\\n    a[lo] = digamma(a[lo])\\n", "k", ("i64", "i64", "p:f64"), False)
 assert "numba" not in sys.modules

@@ -1,7 +1,7 @@
 """The operations of the kernel language: every operator and function, its types and its LLVM form.
 
 Types are named by codes: ``f32 f64 i8 i16 i32 i64 u8 u16 u32 u64 bool``. Nothing here imports
-Numba: the table is what a front end (numba_frontend.py) registers.
+Numba: the table is what a front end (inferred.py) registers.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 The only file of the CPU backend that imports Numba, and the only one that uses names Numba does
 not document. Why not ``numba.cfunc``: it optimises every module three times, wraps the function
 twice, and its first use loads every NumPy overload (0.3 s); 38 ms for a three-line kernel. Here
-Numba's own interpreter, inference and ``Lower`` run over a small registry (ops.py), with a calling
+Numba's own interpreter, inference and ``Lower`` run over a small registry (operations.py), with a calling
 convention that has no exceptions, and the LLVM text is handed to machine.py, which optimises it
 once. No Python object is ever referenced by the result.
 """
@@ -39,12 +39,12 @@ from numba.core.errors import TypingError
 from numba.core.targetconfig import ConfigStack
 from numba.core.typing import templates
 
-from numr.codegen.backends.cpu import ops
+from numr.codegen.language import operations
 
 _TYPES: dict[str, Any] = {
-    **{c: getattr(types, f"float{c[1:]}") for c in ops.FLOATS},
-    **{c: getattr(types, f"int{c[1:]}") for c in ops.SIGNED},
-    **{c: getattr(types, f"uint{c[1:]}") for c in ops.UNSIGNED},
+    **{c: getattr(types, f"float{c[1:]}") for c in operations.FLOATS},
+    **{c: getattr(types, f"int{c[1:]}") for c in operations.SIGNED},
+    **{c: getattr(types, f"uint{c[1:]}") for c in operations.UNSIGNED},
     "bool": types.boolean,
 }
 _CODES = {t: c for c, t in _TYPES.items()}
@@ -82,7 +82,7 @@ class _CallConv(callconv.BaseCallConv):  # type: ignore[misc]
     def get_function_type(self, restype: Any, argtypes: Any) -> Any:
         packer = self._get_arg_packer(argtypes)
         code = _CODES.get(restype)
-        result = ir.VoidType() if code is None else ops.llvm_type(code)
+        result = ir.VoidType() if code is None else operations.llvm_type(code)
         return ir.FunctionType(result, list(packer.argument_types))
 
     def decorate_function(
@@ -139,7 +139,7 @@ class _TargetContext(cpu.CPUContext):  # type: ignore[misc]
     def init(self) -> None:
         self.is32bit = False
         self._internal_codegen = None
-        self.operations: dict[Any, ops.Op] = {}
+        self.operations: dict[Any, operations.Op] = {}
 
     def refresh(self) -> None:
         pass
@@ -154,7 +154,9 @@ class _TargetContext(cpu.CPUContext):  # type: ignore[misc]
 
     def get_constant_generic(self, builder: Any, ty: Any, val: Any) -> Any:
         code = _CODES.get(types.unliteral(ty))
-        return self.get_dummy_value() if code is None else ir.Constant(ops.llvm_type(code), val)
+        return (
+            self.get_dummy_value() if code is None else ir.Constant(operations.llvm_type(code), val)
+        )
 
     def cast(self, builder: Any, val: Any, fromty: Any, toty: Any) -> Any:
         source, target = _CODES.get(types.unliteral(fromty)), _CODES.get(types.unliteral(toty))
@@ -162,7 +164,7 @@ class _TargetContext(cpu.CPUContext):  # type: ignore[misc]
             return val
         if source is None or target is None:
             raise TypeError(f"a kernel cannot use a {fromty} as a {toty}")
-        return ops.convert(builder, target, (source,), [val])
+        return operations.convert(builder, target, (source,), [val])
 
     def post_lowering(self, mod: Any, library: Any) -> None:
         pass
@@ -263,20 +265,20 @@ class Frontend:
         return next(k for v, k in templates.builtin_registry.globals if v is value)
 
     def _install_language(self) -> None:
-        for op in ops.OPERATORS:
+        for op in operations.OPERATORS:
             key = getattr(operator, op.name)
             self._install(op, key)
             inplace = getattr(operator, "i" + op.name.rstrip("_"), None)
             if inplace is not None and op.name not in ("invert",):
                 self._install(op, inplace)
-        for op in ops.FUNCTIONS:
+        for op in operations.FUNCTIONS:
             key = _Function(op.name)
             self.namespace[op.name] = key
             self._install(op, key)
         # Numba wraps the condition of every branch in a call of bool.
-        self._install(next(op for op in ops.FUNCTIONS if op.name == "boolean"), bool)
+        self._install(next(op for op in operations.FUNCTIONS if op.name == "boolean"), bool)
 
-    def _install(self, op: ops.Op, key: Any) -> None:
+    def _install(self, op: operations.Op, key: Any) -> None:
         cases = [
             templates.signature(_TYPES[r], *(_TYPES[a] for a in args)) for r, args in op.signatures
         ]

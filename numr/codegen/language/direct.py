@@ -1,6 +1,6 @@
 """Kernel text to LLVM text by one walk of its syntax tree: no inference is needed, all is typed.
 
-The same language, operations (ops.py) and result as numba_frontend.py, which imports Numba first
+The same language, operations (operations.py) and result as inferred.py, which imports Numba first
 (0.2 s) and takes ten times as long on each kernel; the tests run both and compare.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 from llvmlite import ir
 
-from numr.codegen.backends.cpu import ops
+from numr.codegen.language import operations
 
 Value = tuple[Any, str]  # an LLVM value and its type code
 _INDEX = ir.IntType(64)
@@ -42,16 +42,16 @@ _OPERATORS: dict[type[ast.AST], str] = {
 }
 
 
-def _table() -> dict[tuple[str, tuple[str, ...]], tuple[str, ops.Emit]]:
-    named = [*ops.OPERATORS, *ops.FUNCTIONS]
+def _table() -> dict[tuple[str, tuple[str, ...]], tuple[str, operations.Emit]]:
+    named = [*operations.OPERATORS, *operations.FUNCTIONS]
     return {(op.name, args): (ret, op.emit) for op in named for ret, args in op.signatures}
 
 
 _TABLE = _table()
 # Marks the end of an innermost loop that calls mathematics, for compile.py.
 MATHEMATICS = "mathematics"
-_FUNCTIONS = frozenset(op.name for op in ops.FUNCTIONS)
-_CONVERSIONS = {**{c: c for c in ops.NUMBERS}, "boolean": "bool"}
+_FUNCTIONS = frozenset(op.name for op in operations.FUNCTIONS)
+_CONVERSIONS = {**{c: c for c in operations.NUMBERS}, "boolean": "bool"}
 
 
 class _Lowering(ast.NodeVisitor):
@@ -60,7 +60,7 @@ class _Lowering(ast.NodeVisitor):
     def __init__(self, entry: str, params: tuple[str, ...], result: str | None) -> None:
         self.module = ir.Module(entry)
         kinds = [self._param(p) for p in params]
-        returned = ir.VoidType() if result is None else ops.llvm_type(result)
+        returned = ir.VoidType() if result is None else operations.llvm_type(result)
         self.function = ir.Function(self.module, ir.FunctionType(returned, kinds), entry)
         self.entry, self.params, self.result = entry, params, result
         self.slots = self.function.append_basic_block("slots")
@@ -73,8 +73,8 @@ class _Lowering(ast.NodeVisitor):
     @staticmethod
     def _param(code: str) -> Any:
         if not code.startswith("p:"):
-            return ops.llvm_type(code)
-        return ops.llvm_type("u8" if code == "p:bool" else code[2:]).as_pointer()
+            return operations.llvm_type(code)
+        return operations.llvm_type("u8" if code == "p:bool" else code[2:]).as_pointer()
 
     def error(self, node: ast.AST, what: str) -> TypeError:
         return TypeError(f"{self.entry}, line {getattr(node, 'lineno', 0)}: {what}")
@@ -131,7 +131,7 @@ class _Lowering(ast.NodeVisitor):
             self.store(target, target.id, value)
         elif isinstance(target, ast.Subscript):
             pointer, code = self.element(target)
-            stored = ops.convert(self.builder, code, (value[1],), [value[0]])
+            stored = operations.convert(self.builder, code, (value[1],), [value[0]])
             self.builder.store(stored, pointer)
         else:
             raise self.error(target, "can only assign to a variable or an element")
@@ -150,7 +150,7 @@ class _Lowering(ast.NodeVisitor):
             self.builder.ret_void()
             return
         value, code = self.value(node.value)
-        self.builder.ret(ops.convert(self.builder, self.result, (code,), [value]))
+        self.builder.ret(operations.convert(self.builder, self.result, (code,), [value]))
 
     def visit_If(self, node: ast.If) -> None:
         branches = [self.function.append_basic_block(n) for n in ("then", "else", "endif")]
@@ -227,9 +227,9 @@ class _Lowering(ast.NodeVisitor):
 
     def integer(self, node: ast.expr) -> Any:
         value, code = self.value(node)
-        if code not in ops.INTS:
+        if code not in operations.INTS:
             raise self.error(node, f"an index or a bound is {code}, not an integer")
-        return ops.convert(self.builder, "i64", (code,), [value])
+        return operations.convert(self.builder, "i64", (code,), [value])
 
     def condition(self, node: ast.expr) -> Any:
         value, code = self.value(node)
@@ -257,12 +257,12 @@ class _Lowering(ast.NodeVisitor):
         """The value of an expression."""
         match node:
             case ast.Constant(value=bool(literal)):
-                return ir.Constant(ops.llvm_type("bool"), literal), "bool"
+                return ir.Constant(operations.llvm_type("bool"), literal), "bool"
             case ast.Constant(value=int(literal)):
                 code = "i64" if literal < 2**63 else "u64"
                 return ir.Constant(_INDEX, literal), code
             case ast.Constant(value=float(literal)):
-                return ir.Constant(ops.llvm_type("f64"), literal), "f64"
+                return ir.Constant(operations.llvm_type("f64"), literal), "f64"
             case ast.Name(id=name):
                 return self.name(node, name)
             case ast.Subscript():
@@ -289,16 +289,16 @@ class _Lowering(ast.NodeVisitor):
         if slot is not None:
             return self.builder.load(slot[0]), slot[1]
         if name in _CONSTANTS:
-            return ir.Constant(ops.llvm_type("f64"), _CONSTANTS[name]), "f64"
+            return ir.Constant(operations.llvm_type("f64"), _CONSTANTS[name]), "f64"
         raise self.error(node, f"{name} is not defined")
 
     def call(self, node: ast.expr, name: str, args: list[ast.expr]) -> Value:
         to = _CONVERSIONS.get(name)
-        if to in ops.FLOATS and len(args) == 1:
+        if to in operations.FLOATS and len(args) == 1:
             literal = _literal(args[0])
             if literal is not None:  # a typed literal is a constant, not a conversion
-                return ir.Constant(ops.llvm_type(to), literal), to
-        self.mathematics += name in ops.MATH_1
+                return ir.Constant(operations.llvm_type(to), literal), to
+        self.mathematics += name in operations.MATH_1
         if name not in _FUNCTIONS:
             raise self.error(node, f"{name} is not a function of the kernel language")
         return self.operation(node, name, [self.value(a) for a in args])
@@ -306,7 +306,7 @@ class _Lowering(ast.NodeVisitor):
     def short_circuit(self, conjunction: bool, values: list[ast.expr]) -> Value:
         """``and``, ``or``: later operands are evaluated only where they decide."""
         done = self.function.append_basic_block("decided")
-        known = ir.Constant(ops.llvm_type("bool"), not conjunction)
+        known = ir.Constant(operations.llvm_type("bool"), not conjunction)
         incoming = []
         for value in values[:-1]:
             here = self.condition(value)
@@ -318,7 +318,7 @@ class _Lowering(ast.NodeVisitor):
         incoming.append((self.condition(values[-1]), self.builder.block))
         self.builder.branch(done)
         self.builder.position_at_end(done)
-        phi = self.builder.phi(ops.llvm_type("bool"))
+        phi = self.builder.phi(operations.llvm_type("bool"))
         for value, source in incoming:
             phi.add_incoming(value, source)
         return phi, "bool"

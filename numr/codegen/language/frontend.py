@@ -15,19 +15,19 @@ DEFAULT = "direct"
 
 
 def chosen() -> str:
-    """``numba`` or ``direct``: NUMR_CPU_FRONTEND, else the default."""
-    named = os.environ.get("NUMR_CPU_FRONTEND", DEFAULT)
+    """``numba`` or ``direct``: NUMR_FRONTEND, else the default."""
+    named = os.environ.get("NUMR_FRONTEND", DEFAULT)
     if named not in ("numba", "direct"):
-        raise ValueError(f"NUMR_CPU_FRONTEND is 'numba' or 'direct', not {named!r}")
+        raise ValueError(f"NUMR_FRONTEND is 'numba' or 'direct', not {named!r}")
     return named
 
 
 def lower(text: str, entry: str, params: tuple[str, ...], result: str | None = None) -> str:
     """The LLVM text of a function, ``void`` or of type ``result``, its mathematics only declared."""
     if chosen() == "direct":
-        from numr.codegen.backends.cpu import direct_frontend
+        from numr.codegen.language import direct
 
-        return direct_frontend.lower(text, entry, params, result)
-    from numr.codegen.backends.cpu import numba_frontend
+        return direct.lower(text, entry, params, result)
+    from numr.codegen.language import inferred
 
-    return numba_frontend.frontend().lower(text, entry, params)
+    return inferred.frontend().lower(text, entry, params)
