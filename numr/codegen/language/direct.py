@@ -72,9 +72,9 @@ class _Lowering(ast.NodeVisitor):
 
     @staticmethod
     def _param(code: str) -> Any:
-        if not code.startswith("p:"):
+        if code[1:2] != ":":
             return operations.llvm_type(code)
-        return operations.llvm_type("u8" if code == "p:bool" else code[2:]).as_pointer()
+        return operations.llvm_type("u8" if code[2:] == "bool" else code[2:]).as_pointer()
 
     def error(self, node: ast.AST, what: str) -> TypeError:
         return TypeError(f"{self.entry}, line {getattr(node, 'lineno', 0)}: {what}")
@@ -85,9 +85,10 @@ class _Lowering(ast.NodeVisitor):
             raise self.error(definition, f"{len(self.params)} types for {len(names)} parameters")
         for name, code, arg in zip(names, self.params, self.function.args, strict=True):
             arg.name = "arg." + name
-            if code.startswith("p:"):
-                arg.add_attribute("noalias")
-                self.pointers[name] = (arg, "u8" if code == "p:bool" else code[2:])
+            if code[1:2] == ":":
+                if code.startswith("p:"):
+                    arg.add_attribute("noalias")
+                self.pointers[name] = (arg, "u8" if code[2:] == "bool" else code[2:])
             else:
                 self.store(definition, name, (arg, code))
         self.block(definition.body)

@@ -52,8 +52,8 @@ _CODES = {t: c for c, t in _TYPES.items()}
 
 def parse_type(code: str) -> Any:
     """The Numba type of a parameter code such as ``p:f64`` or ``i64``."""
-    if code.startswith("p:"):
-        return types.CPointer(_TYPES["u8" if code == "p:bool" else code[2:]])
+    if code[1:2] == ":":
+        return types.CPointer(_TYPES["u8" if code[2:] == "bool" else code[2:]])
     return _TYPES[code]
 
 
@@ -315,6 +315,10 @@ class Frontend:
                 library = _Modules()
                 with self.target.push_code_library(library):
                     _Lower(self.target, library, described, code, metadata={}).lower()
+        arguments = library.module.get_global(entry).args
+        for argument, param in zip(arguments, params, strict=True):
+            if param.startswith("s:"):
+                argument.attributes.discard("noalias")
         return str(library.module)
 
 

@@ -259,6 +259,33 @@ def convert(b: ir.IRBuilder, to: str, codes: tuple[str, ...], args: list[Any]) -
     return b.sext(x, target) if source in SIGNED else b.zext(x, target)
 
 
+def _barrier(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+    call_named(b, "numr.barrier", ir.VoidType(), [])
+    return ir.Constant(llvm_type(ret), 0)
+
+
+def _shuffle(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+    """In words of 32 bits, which is what devices exchange."""
+    x, mask = args
+    word = ir.IntType(32)
+
+    def exchanged(bits: Any) -> Any:
+        return call_named(b, "numr.shuffle", word, [bits, mask])
+
+    width = 1 if ret == "bool" else int(ret[1:])
+    whole = b.bitcast(x, ir.IntType(width)) if ret in FLOATS else x
+    if width == 64:
+        half = ir.Constant(whole.type, 32)
+        parts = [exchanged(b.trunc(v, word)) for v in (whole, b.lshr(whole, half))]
+        low, high = (b.zext(v, whole.type) for v in parts)
+        moved = b.or_(low, b.shl(high, half))
+    elif width == 32:
+        moved = exchanged(whole)
+    else:
+        moved = b.trunc(exchanged(b.zext(whole, word)), whole.type)
+    return b.bitcast(moved, x.type) if ret in FLOATS else moved
+
+
 def _same(codes: tuple[str, ...], arity: int) -> tuple[tuple[str, tuple[str, ...]], ...]:
     return tuple((c, (c,) * arity) for c in codes)
 
@@ -312,6 +339,9 @@ FUNCTIONS: tuple[Op, ...] = (
     Op("mul_reassoc", _same(NUMBERS, 2), _reassociable("fmul", "mul")),
     Op("min_reassoc", _same(NUMBERS, 2), _extreme("min", "reassoc")),
     Op("max_reassoc", _same(NUMBERS, 2), _extreme("max", "reassoc")),
+    # Between lanes: what a device binds these names to is its own.
+    Op("barrier", (("bool", ()),), _barrier),
+    Op("shuffle", tuple((c, (c, "i32")) for c in ALL), _shuffle),
     # Index arithmetic on operands known to be non-negative, the divisor known to be non-zero.
     Op("udiv", _same(INTS, 2), _unchecked("udiv")),
     Op("urem", _same(INTS, 2), _unchecked("urem")),

@@ -1,6 +1,6 @@
 """Print Kernel IR in Python syntax, the form that Numba's compilers read.
 
-Lanes are one after another here: a loop dealt out to them is a loop. A backend's printer subclasses
+There is one lane here: a loop dealt out to lanes is a loop. A backend's printer subclasses
 `PythonPrinter` where its spelling differs; policy has no place here.
 """
 
@@ -13,6 +13,7 @@ from numr.codegen.kernel import (
     Accumulate,
     Assign,
     Barrier,
+    Buffer,
     Combine,
     Declare,
     For,
@@ -20,10 +21,10 @@ from numr.codegen.kernel import (
     Kernel,
     Let,
     Literal,
+    Shared,
     Statement,
     Store,
     Value,
-    Var,
 )
 from numr.dtypes import DType
 
@@ -40,6 +41,8 @@ REASSOCIATING = {
     "min": "min_reassoc",
 }
 STEP = {"add": "+", "mul": "*", "and": "&", "or": "|"}
+# Names of conversions, which a variable must not hide.
+_TAKEN = frozenset(("i8", "i16", "i32", "i64"))
 
 
 class PythonPrinter:
@@ -47,40 +50,57 @@ class PythonPrinter:
 
     def print(self, kernel: Kernel) -> str:
         """The whole function."""
-        self.dtypes = {b.name: b.dtype for b in kernel.buffers}
-        names = ["lo", "hi", *(b.name for b in kernel.buffers), *kernel.sizes]
+        self.kernel = kernel
+        memory: list[Buffer | Shared] = [*kernel.buffers, *kernel.shared]
+        self.dtypes = {m.name: m.dtype for m in memory}
         body = list(self.block(kernel.body, 1)) or ["    pass"]
-        if kernel.lanes > 1:
-            body.insert(0, "    lane = i64(0)")
+        names = [name for name, _ in self.parameters(kernel)]
         return "\n".join([f"def {kernel.entry}({', '.join(names)}):", *body, ""])
+
+    def parameters(self, kernel: Kernel) -> list[tuple[str, str]]:
+        """Names of parameters and their type codes."""
+        buffers = [(b.name, f"p:{b.dtype.short}") for b in kernel.buffers]
+        return [("lo", "i64"), ("hi", "i64"), *buffers, *((n, "i64") for n in kernel.sizes)]
+
+    def bounds(self, loop: For) -> str:
+        """The range of a loop."""
+        return f"{self.value(loop.lo)}, {self.value(loop.hi)}"
+
+    def together(self, statement: Barrier | Combine) -> Iterator[str]:
+        """What the lanes of a point do together: nothing, where there is one."""
+        return iter(())
 
     def block(self, body: list[Statement], depth: int) -> Iterator[str]:
         pad = "    " * depth
         for statement in body:
             if isinstance(statement, For):
-                bounds = f"{self.value(statement.lo)}, {self.value(statement.hi)}"
-                yield f"{pad}for {statement.var.name} in range({bounds}):"
+                name = self.value(statement.var)
+                yield f"{pad}for {name} in range({self.bounds(statement)}):"
                 yield from list(self.block(statement.body, depth + 1)) or [pad + "    pass"]
             elif isinstance(statement, If):
                 yield f"{pad}if {self.value(statement.condition)}:"
                 yield from self.block(statement.body, depth + 1)
             elif isinstance(statement, (Barrier, Combine)):
-                continue  # there is one lane
+                yield from (pad + line for line in self.together(statement))
             elif isinstance(statement, Let) and statement.op == "guarded_load":
                 condition, index = statement.args
-                yield f"{pad}{statement.var.name} = {self.literal(Literal(0, statement.var.dtype))}"
+                name = self.value(statement.var)
+                yield f"{pad}{name} = {self.literal(Literal(0, statement.var.dtype))}"
                 yield f"{pad}if {self.value(condition)}:"
-                yield f"{pad}    {statement.var.name} = {self.load(statement.buffer, index)}"
+                yield f"{pad}    {name} = {self.load(statement.buffer, index)}"
             else:
                 yield pad + self.statement(statement)
 
     def statement(self, s: Statement) -> str:
         if isinstance(s, Let):
-            return f"{s.var.name} = {self.expression(s)}"
+            return f"{self.value(s.var)} = {self.expression(s)}"
         if isinstance(s, (Declare, Assign)):
-            return f"{s.var.name} = {self.value(s.value)}"
+            return f"{self.value(s.var)} = {self.value(s.value)}"
         if isinstance(s, Accumulate):
-            return f"{s.var.name} = {self.combine(s.monoid, s.var.name, self.value(s.value), s.var.dtype, s.free)}"
+            name = self.value(s.var)
+            return (
+                f"{name} = {self.combine(s.monoid, name, self.value(s.value), s.var.dtype, s.free)}"
+            )
         assert isinstance(s, Store)
         place = f"{s.buffer}[{self.value(s.index)}]"
         dtype = self.dtypes[s.buffer]
@@ -126,7 +146,9 @@ class PythonPrinter:
         return f"u8({value})" if dtype.kind == "b" else value
 
     def value(self, x: Value) -> str:
-        return x.name if isinstance(x, Var) else self.literal(x)
+        if isinstance(x, Literal):
+            return self.literal(x)
+        return x.name + "_" if x.name in _TAKEN else x.name
 
     def literal(self, x: Literal) -> str:
         kind = x.dtype.kind

@@ -13,9 +13,4 @@ def source(kernel: Kernel) -> str:
 
 def parameters(kernel: Kernel) -> tuple[str, ...]:
     """Type codes of the kernel's parameters."""
-    return (
-        "i64",
-        "i64",
-        *(f"p:{b.dtype.short}" for b in kernel.buffers),
-        *("i64" for _ in kernel.sizes),
-    )
+    return tuple(code for _, code in PythonPrinter().parameters(kernel))

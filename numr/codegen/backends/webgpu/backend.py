@@ -14,11 +14,12 @@ import numpy as np
 from numr.codegen import kernels as kernel_store
 from numr.codegen.backends.webgpu import memory, print
 from numr.codegen.backends.webgpu.gpu import Pipeline, gpu, launcher
-from numr.codegen.backends.webgpu.movement import copy_kernel, fill_kernel
 from numr.codegen.backends.webgpu.probe import converts_exactly
 from numr.codegen.kernel import Kernel
+from numr.codegen.movement import copy_kernel, fill_kernel
 from numr.codegen.target import Backend, Capabilities
 from numr.dtypes import ALL, DType, as_dtype, int32
+from numr.runtime.device_array import guard
 
 # Invocations of a workgroup: what every device has.
 LANES = 256
@@ -117,7 +118,7 @@ class WebGpu:
         points = math.prod(shape)
         if not points:
             return self.allocator(shape, dtype)
-        (built,) = self.build([fill_kernel(dtype, value)], False)
+        (built,) = self.build([fill_kernel(dtype, value, int32)], False)
         run = self.launcher(built, 1, (), points, points)
 
         def make() -> Any:
@@ -132,7 +133,7 @@ class WebGpu:
         points = math.prod(buffer.shape)
         if points:
             kernel, sizes, points = copy_kernel(
-                as_dtype(buffer.dtype), buffer.shape, buffer.element_strides()
+                as_dtype(buffer.dtype), buffer.shape, buffer.element_strides(), int32
             )
             (built,) = self.build([kernel], False)
             self.launcher(built, 2, sizes, points, points)(buffer, result)
@@ -142,7 +143,9 @@ class WebGpu:
         return buffer.spread(shape, axes)
 
     def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
-        return memory.guard([(dtype.dtype, tuple(map(int, shape))) for dtype, shape in specs])
+        return guard(
+            memory.WebGpuArray, [(dtype.dtype, tuple(map(int, shape))) for dtype, shape in specs]
+        )
 
     def upload(self, array: np.ndarray[Any, Any]) -> Any:
         return memory.upload(array)

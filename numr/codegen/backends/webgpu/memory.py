@@ -1,4 +1,4 @@
-"""Device memory: typed views of pooled buffers, and the ways to and from the host.
+"""Device memory: arrays over pooled buffers, and the ways to and from the host.
 
 An element takes 4 or 8 bytes as on the host, but a boolean takes 4 and a complex number two floats.
 Integers of 8 and 16 bits are packed.
@@ -6,7 +6,7 @@ Integers of 8 and 16 bits are packed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ import numpy as np
 from numr import messages
 from numr.codegen.backends.webgpu.buffers import Block
 from numr.codegen.backends.webgpu.gpu import gpu
-from numr.runtime.generated import define
+from numr.runtime.device_array import DeviceArray
 
 Array = np.ndarray[Any, Any]
 
@@ -31,87 +31,12 @@ class Storage:
         self.block.pool.give(self.block)
 
 
-class DeviceArray:
-    """An array in the memory of a device: a shape and strides, in elements, over a buffer."""
+class WebGpuArray(DeviceArray):
+    """An array in the memory of the WebGPU device."""
 
-    __slots__ = ("dtype", "shape", "storage", "strides")
+    __slots__ = ()
 
     device = "webgpu"
-
-    def __init__(
-        self,
-        storage: Storage,
-        shape: tuple[int, ...],
-        dtype: np.dtype[Any],
-        strides: tuple[int, ...] | None = None,
-    ) -> None:
-        self.storage = storage
-        self.shape = shape
-        self.dtype = dtype
-        self.strides = strides  # None if row-major
-
-    @property
-    def ndim(self) -> int:
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        count = 1
-        for n in self.shape:
-            count *= n
-        return count
-
-    @property
-    def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
-
-    @property
-    def is_contiguous(self) -> bool:
-        return self.strides is None or self.strides == row_major(self.shape)
-
-    def element_strides(self) -> tuple[int, ...]:
-        """How many elements further the next along each axis is."""
-        return row_major(self.shape) if self.strides is None else self.strides
-
-    def reshape(self, shape: tuple[int, ...]) -> DeviceArray:
-        if not self.is_contiguous:
-            raise ValueError("only a row-major array has another shape without a copy")
-        return DeviceArray(self.storage, shape, self.dtype)
-
-    def transpose(self, order: Sequence[int]) -> DeviceArray:
-        strides = self.element_strides()
-        shape = tuple(self.shape[i] for i in order)
-        return DeviceArray(self.storage, shape, self.dtype, tuple(strides[i] for i in order))
-
-    def spread(self, shape: tuple[int, ...], axes: Sequence[int]) -> DeviceArray:
-        """A view in a larger shape: axis i of this is its axis `axes[i]`, the others repeat it."""
-        strides = [0] * len(shape)
-        for stride, axis, n in zip(self.element_strides(), axes, self.shape, strict=True):
-            strides[axis] = 0 if n == 1 else stride
-        return DeviceArray(self.storage, shape, self.dtype, tuple(strides))
-
-
-def guard(specs: Sequence[tuple[np.dtype[Any], tuple[int, ...]]]) -> Callable[..., bool]:
-    """A check that arguments are row-major arrays of these dtypes and shapes, in one expression."""
-    tests = [
-        f"type(a{k}) is DeviceArray and a{k}.strides is None and a{k}.shape == {shape}"
-        f" and a{k}.dtype is d{k}"
-        for k, (_, shape) in enumerate(specs)
-    ]
-    names = ", ".join(f"a{k}" for k in range(len(specs)))
-    space = {"DeviceArray": DeviceArray} | {f"d{k}": dtype for k, (dtype, _) in enumerate(specs)}
-    lines = [f"def accepts({names}): return {' and '.join(tests) or True}"]
-    return define("accepts", lines, space)  # type: ignore[no-any-return]
-
-
-def row_major(shape: Sequence[int]) -> tuple[int, ...]:
-    """The strides of a row-major array, in elements."""
-    strides: list[int] = []
-    step = 1
-    for n in reversed(shape):
-        strides.append(step)
-        step *= n
-    return tuple(reversed(strides))
 
 
 def _device_bytes(shape: Sequence[int], dtype: np.dtype[Any]) -> int:
@@ -128,16 +53,16 @@ def _take(shape: tuple[int, ...], dtype: np.dtype[Any], written: bool) -> Block:
         raise messages.out_of_memory(shape, dtype, dtype.itemsize) from None
 
 
-def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> DeviceArray:
+def empty(shape: tuple[int, ...], dtype: np.dtype[Any]) -> WebGpuArray:
     """A fresh array, whose contents may be anything.
 
     Raises:
         OutOfMemoryError: naming the shape, dtype and size asked for.
     """
-    return DeviceArray(Storage(_take(shape, dtype, False)), shape, dtype)
+    return WebGpuArray(Storage(_take(shape, dtype, False)), shape, dtype)
 
 
-def upload(array: Array) -> DeviceArray:
+def upload(array: Array) -> WebGpuArray:
     """A copy of a host array in device memory."""
     device = gpu()
     dtype = array.dtype
@@ -151,10 +76,10 @@ def upload(array: Array) -> DeviceArray:
             with device.watched():
                 device.device.queue.write_buffer(storage.block.buffer, 0, raw)
             device.statistics.uploaded += raw.size
-    return DeviceArray(storage, tuple(array.shape), dtype)
+    return WebGpuArray(storage, tuple(array.shape), dtype)
 
 
-def download(array: DeviceArray) -> Array:
+def download(array: WebGpuArray) -> Array:
     """A copy of a device array in host memory; this waits for all work recorded before.
 
     Raises:

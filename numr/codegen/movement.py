@@ -9,32 +9,34 @@ from typing import Any
 import numpy as np
 
 from numr.codegen.kernel import Buffer, For, Kernel, Let, Literal, Statement, Store, Value, Var
-from numr.dtypes import DType, int32, real_part_dtype, uint16
-
-_GRID = Var("lo", int32), Var("hi", int32)
+from numr.dtypes import DType, real_part_dtype, uint16
 
 
-def fill_kernel(dtype: DType, value: Any) -> Kernel:
-    """A kernel that stores one value at every point."""
-    at = Var("i1", int32)
+def _grid(at: Var, body: list[Statement]) -> For:
+    return For(at, Var("lo", at.dtype), Var("hi", at.dtype), body)
+
+
+def fill_kernel(dtype: DType, value: Any, index: DType) -> Kernel:
+    """A kernel that stores one value at every point; positions are of dtype `index`."""
+    at = Var("i1", index)
     if dtype.is_half:
         dtype, value = uint16, int(np.asarray(value, dtype.dtype).view(np.uint16))
     part = real_part_dtype(dtype)
     body: list[Statement] = [Store("a0", at, Literal(value, part))]
     if dtype.kind == "c":
         number = complex(value)
-        first, second = Var("v2", int32), Var("v3", int32)
+        first, second = Var("v2", index), Var("v3", index)
         body = [
-            Let(first, "mul", (at, Literal(2, int32))),
+            Let(first, "mul", (at, Literal(2, index))),
             Store("a0", first, Literal(number.real, part)),
-            Let(second, "add", (first, Literal(1, int32))),
+            Let(second, "add", (first, Literal(1, index))),
             Store("a0", second, Literal(number.imag, part)),
         ]
-    return Kernel((Buffer("a0", part, True),), (), [For(at, *_GRID, body)])
+    return Kernel((Buffer("a0", part, True),), (), [_grid(at, body)])
 
 
 def copy_kernel(
-    dtype: DType, shape: Sequence[int], strides: Sequence[int]
+    dtype: DType, shape: Sequence[int], strides: Sequence[int], index: DType
 ) -> tuple[Kernel, tuple[int, ...], int]:
     """A kernel that copies a strided view in row-major order, its sizes and its number of points."""
     if dtype.kind == "c":
@@ -46,22 +48,22 @@ def copy_kernel(
     body: list[Statement] = []
 
     def let(op: str, *args: Value) -> Var:
-        var = Var(f"v{len(body) + 2}", int32)
+        var = Var(f"v{len(body) + 2}", index)
         body.append(Let(var, op, args))
         return var
 
-    at = Var("i1", int32)
+    at = Var("i1", index)
     rest, place = at, None
     for k in reversed(range(rank)):
-        length = Var(sizes[k], int32)
+        length = Var(sizes[k], index)
         digit = let("urem", rest, length) if k else rest
         if k:
             rest = let("udiv", rest, length)
-        term = let("mul", digit, Var(sizes[rank + k], int32))
+        term = let("mul", digit, Var(sizes[rank + k], index))
         place = term if place is None else let("add", place, term)
     value = Var(f"v{len(body) + 2}", part)
-    body.append(Let(value, "load", (place or Literal(0, int32),), "a0"))
+    body.append(Let(value, "load", (place or Literal(0, index),), "a0"))
     body.append(Store("a1", at, value))
     buffers = (Buffer("a0", part, False), Buffer("a1", part, True))
-    kernel = Kernel(buffers, tuple(sizes), [For(at, *_GRID, body)])
+    kernel = Kernel(buffers, tuple(sizes), [_grid(at, body)])
     return kernel, (*shape, *strides), math.prod(shape)

@@ -1,0 +1,257 @@
+"""Kernel text to PTX and machine code: the front end, the loop over a thread's points, NVVM, nvJitLink.
+
+The compiler libraries come with numba-cuda and need no device. Of their Python side only NVIDIA's own
+bindings are used: numba-cuda's import takes 0.6 s and its front end about as long for each kernel,
+which is what a whole first call may take here.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from numr import messages
+from numr.codegen.backends.cuda import functions
+from numr.codegen.backends.cuda.print import CudaPrinter, points_of_thread, shared_memory
+from numr.codegen.kernel import Kernel
+from numr.codegen.language import frontend
+
+_LAYOUT = (
+    "e-p:64:64:64-i1:8:8-i8:8:8-i16:16:16-i32:32:32-i64:64:64-i128:128:128-f32:32:32-f64:64:64-"
+    "v16:16:16-v32:32:32-v64:64:64-v128:128:128-n16:32:64"
+)
+_TYPES = {"f32": "float", "f64": "double", "bool": "i8"}
+_TARGET = re.compile(r"^target [^\n]*\n", re.M)
+_READ = ("tid.x", "ntid.x", "ctaid.x", "nctaid.x")
+# Buffers start at multiples of so many bytes, at least.
+ALIGNED = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Toolchain:
+    """The compiler libraries."""
+
+    nvvm: Any
+    nvjitlink: Any
+    libdevice: bytes
+    fingerprint: str
+
+
+@functools.cache
+def toolchain() -> Toolchain:
+    """The compiler libraries, loaded on first use.
+
+    Raises:
+        DeviceError: if they are not installed, with what to install.
+    """
+    try:
+        from cuda import pathfinder
+        from cuda.bindings import nvjitlink, nvvm
+
+        with open(pathfinder.find_bitcode_lib("device"), "rb") as file:
+            libdevice = file.read()
+        versions = (*nvvm.version(), *nvvm.ir_version(), *nvjitlink.version())
+    except Exception as error:
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise messages.no_device(
+            "cuda",
+            f'the CUDA compiler libraries are not there: pip install "numr[cuda]" ({reason[0]})',
+            ["cpu"],
+        ) from None
+    return Toolchain(nvvm, nvjitlink, libdevice, ".".join(map(str, versions)))
+
+
+def _type(code: str) -> str:
+    kind = code[2:] if code[1:2] == ":" else code
+    kind = _TYPES.get(kind) or f"i{kind[1:]}"
+    return kind + "*" if code[1:2] == ":" else kind
+
+
+def llvm_text(kernel: Kernel, fast_math: bool) -> str:
+    """The LLVM text of a kernel, not yet optimised."""
+    printer = CudaPrinter()
+    params = printer.parameters(kernel)
+    text = frontend.lower(printer.print(kernel), kernel.entry, tuple(code for _, code in params))
+    inner = f"{kernel.entry}_points"
+    text = _TARGET.sub("", text)
+    text = re.sub(
+        rf'^define void @"?{kernel.entry}"?\((.*)\)\s*$',
+        rf"define internal void @{inner}(\1) alwaysinline",
+        text,
+        flags=re.M,
+    )
+    head = f'target triple = "nvptx64-nvidia-cuda"\ntarget datalayout = "{_LAYOUT}"\n'
+    also = ["numr.barrier"] if kernel.lanes > 1 else []
+    return head + functions.complete(text, fast_math, also) + _around(kernel, inner, params)
+
+
+def _around(kernel: Kernel, inner: str, params: list[tuple[str, str]]) -> str:
+    """The kernel: a loop over the points of a thread, or of a block, around the function of a few."""
+    shared = shared_memory(kernel)
+    names = {name for name, _, _ in shared}
+    lines = []
+    passed = []
+    outer = ["i64 %points"]
+    for name, dtype, length in shared:
+        kind = _type(f"s:{dtype.short}")[:-1]
+        lines.append(
+            f"@{kernel.entry}_{name} = internal addrspace(3) global [{length} x {kind}] undef, align 16"
+        )
+        whole = f"[{length} x {kind}]"
+        passed.append(
+            f"{kind}* addrspacecast ({kind} addrspace(3)* getelementptr ({whole}, {whole} addrspace(3)* "
+            f"@{kernel.entry}_{name}, i64 0, i64 0) to {kind}*)"
+        )
+    given = []
+    for name, code in params[2:]:
+        if name == "lane" or name in names:
+            continue
+        kind = _type(code)
+        outer.append(
+            f"{kind} {'noalias ' if code[0] == 'p' else ''}{f'align {ALIGNED} ' if kind[-1] == '*' else ''}%{name}"
+        )
+        given.append(f"{kind} %{name}")
+    lanes = kernel.lanes > 1
+    count = points_of_thread(kernel)
+
+    def call(start: str, end: str) -> str:
+        lane = ["i64 %lane"] if lanes else []
+        args = ", ".join([f"i64 {start}", f"i64 {end}", *lane, *given, *passed])
+        return f"  call void @{inner}({args})"
+
+    lines += [
+        *(f"declare i32 @llvm.nvvm.read.ptx.sreg.{name}()" for name in _READ),
+        f"define void @{kernel.entry}({', '.join(outer)}) {{",
+        "start:",
+    ]
+    for name in _READ:
+        short = name.removesuffix(".x")
+        lines.append(f"  %{short}32 = call i32 @llvm.nvvm.read.ptx.sreg.{name}()")
+        lines.append(f"  %{short} = zext i32 %{short}32 to i64")
+    if lanes:
+        lines += ["  %lane = add i64 %tid, 0", "  %first = add i64 %ctaid, 0"]
+        lines += ["  %step = add i64 %nctaid, 0"]
+    else:
+        lines += [
+            "  %before = mul i64 %ctaid, %ntid",
+            "  %first = add i64 %before, %tid",
+            "  %step = mul i64 %ntid, %nctaid",
+        ]
+    lines += [
+        "  br label %loop",
+        "loop:",
+        "  %chunk = phi i64 [ %first, %start ], [ %next, %again ]",
+    ]
+    lines += [
+        f"  %here = mul i64 %chunk, {count}",
+        "  %more = icmp slt i64 %here, %points",
+        "  br i1 %more, label %body, label %done",
+        "body:",
+    ]
+    if count == 1:
+        lines.append("  %i = add i64 %here, 0")
+    else:
+        # Through an instruction that no pass sees into: a pointer that is counted on from one round to
+        # the next would no longer be known to be aligned, and the loads not become one.
+        lines.append('  %hidden = call i64 asm "mov.u64 $0, $1;", "=l,l"(i64 %chunk)')
+        lines.append(f"  %i = shl nuw nsw i64 %hidden, {count.bit_length() - 1}")
+    lines.append(f"  %end = add nuw nsw i64 %i, {count}")
+    if count == 1:
+        lines += [call("%i", "%end"), "  br label %again"]
+    else:
+        lines += [
+            "  %whole = icmp sle i64 %end, %points",
+            "  br i1 %whole, label %all, label %some",
+            "all:",
+            call("%i", "%end"),
+            "  br label %again",
+            "some:",
+            "  %j = phi i64 [ %i, %body ], [ %after, %some ]",
+            "  %after = add nuw nsw i64 %j, 1",
+            call("%j", "%after"),
+            "  %rest = icmp slt i64 %after, %points",
+            "  br i1 %rest, label %some, label %again, !llvm.loop !2",
+        ]
+    lines.append("again:")
+    if lanes:
+        # No lane may begin the next point while another still reads what it would overwrite.
+        lines.append('  call void @"numr.barrier"()')
+    lines += [
+        "  %next = add i64 %chunk, %step",
+        "  br label %loop",
+        "done:",
+        "  ret void",
+        "}",
+        "!nvvm.annotations = !{!0}",
+        f'!0 = !{{void ({", ".join(o.split(" ")[0] for o in outer)})* @{kernel.entry}, !"kernel", i32 1}}',
+        "!nvvmir.version = !{!1}",
+        "!1 = !{{i32 {}, i32 {}, i32 {}, i32 {}}}".format(*toolchain().nvvm.ir_version()),
+        '!2 = distinct !{!2, !3}\n!3 = !{!"llvm.loop.unroll.disable"}',
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def to_ptx(text: str, capability: tuple[int, int], fast_math: bool) -> str:
+    """PTX for devices of a compute capability, from LLVM text.
+
+    Raises:
+        RuntimeError: with NVVM's message, for text it does not take.
+    """
+    tools = toolchain()
+    nvvm = tools.nvvm
+    # A product and a sum round twice, as everywhere, but in the sums that may be reordered.
+    options = [f"-arch=compute_{capability[0]}{capability[1]}", "-opt=3", f"-fma={int(fast_math)}"]
+    if fast_math:
+        options += ["-ftz=1", "-prec-div=0", "-prec-sqrt=0"]
+    program = nvvm.create_program()
+    try:
+        data = text.encode()
+        try:
+            nvvm.add_module_to_program(program, data, len(data), "kernel")
+            nvvm.lazy_add_module_to_program(
+                program, tools.libdevice, len(tools.libdevice), "libdevice"
+            )
+            nvvm.compile_program(program, len(options), options)
+        except Exception as error:
+            log = bytearray(nvvm.get_program_log_size(program))
+            nvvm.get_program_log(program, log)
+            message = log.decode(errors="replace").rstrip("\0 \n")
+            raise RuntimeError(f"NVVM rejects a kernel: {error}\n{message}") from None
+        result = bytearray(nvvm.get_compiled_result_size(program))
+        nvvm.get_compiled_result(program, result)
+    finally:
+        nvvm.destroy_program(program)
+    return result.decode().rstrip("\0")
+
+
+def to_cubin(ptx: str, capability: tuple[int, int]) -> bytes:
+    """Machine code for a compute capability, from PTX.
+
+    Raises:
+        RuntimeError: with the assembler's message, for PTX it does not take.
+    """
+    link = toolchain().nvjitlink
+    handle = link.create(1, [f"-arch=sm_{capability[0]}{capability[1]}"])
+    try:
+        data = ptx.encode() + b"\0"
+        try:
+            link.add_data(handle, link.InputType.PTX, data, len(data), "kernel.ptx")
+            link.complete(handle)
+        except Exception as error:
+            log = bytearray(link.get_error_log_size(handle))
+            link.get_error_log(handle, log)
+            message = log.decode(errors="replace").rstrip("\0 \n")
+            raise RuntimeError(f"the assembler rejects a kernel: {error}\n{message}") from None
+        result = bytearray(link.get_linked_cubin_size(handle))
+        link.get_linked_cubin(handle, result)
+    finally:
+        link.destroy(handle)
+    return bytes(result)
+
+
+def compile_kernel(kernel: Kernel, capability: tuple[int, int], fast_math: bool) -> str:
+    """A kernel's PTX."""
+    return to_ptx(llvm_text(kernel, fast_math), capability, fast_math)

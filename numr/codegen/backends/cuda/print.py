@@ -1,0 +1,107 @@
+"""How kernels are spelled for NVIDIA's devices: the shared Python syntax, and what lanes do together.
+
+The text is a function of the points [lo, hi), as on the CPU. A kernel of one lane is given a few
+points at a time by each thread (compile.py has the loop around it); one of several lanes one point, by
+a block of so many threads, and after the range the number of the lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from numr.codegen.kernel import Barrier, Combine, For, If, Kernel, Statement, Store, stores
+from numr.codegen.language.printer import PythonPrinter
+from numr.dtypes import DType
+
+WARP = 32
+# Points of a block where each is one thread's.
+THREADS = 128
+# A thread loads and stores up to so many bytes at once.
+WIDE = 16
+MOST_POINTS = 8
+
+
+class CudaPrinter(PythonPrinter):
+    """Python text of kernels: `def entry(lo, hi, [lane,] buffers..., sizes..., shared memory...)`."""
+
+    def parameters(self, kernel: Kernel) -> list[tuple[str, str]]:
+        if kernel.lanes == 1:
+            return super().parameters(kernel)
+        (lo, hi, *rest) = super().parameters(kernel)
+        # What another lane stores must be read anew after a barrier.
+        written = {b.name for b in kernel.buffers if b.written}
+        rest = [(n, "s" + code[1:] if n in written else code) for n, code in rest]
+        shared = [(name, f"s:{dtype.short}") for name, dtype, _ in shared_memory(kernel)]
+        return [lo, hi, ("lane", "i64"), *rest, *shared]
+
+    def bounds(self, loop: For) -> str:
+        if not loop.dealt:
+            return super().bounds(loop)
+        return f"{self.value(loop.lo)} + lane, {self.value(loop.hi)}, i64({self.kernel.lanes})"
+
+    def together(self, statement: Barrier | Combine) -> Iterator[str]:
+        if isinstance(statement, Barrier):
+            yield "unused = barrier()"
+            return
+        name, dtype = self.value(statement.var), statement.var.dtype
+
+        def steps(count: int) -> Iterator[str]:
+            while count > 1:
+                count //= 2
+                other = f"shuffle({name}, i32({count}))"
+                yield f"{name} = {self.combine(statement.monoid, name, other, dtype, False)}"
+
+        lanes = self.kernel.lanes
+        yield from steps(min(lanes, WARP))
+        if lanes > WARP:
+            # Each warp's total to all, who add them up in one order.
+            scratch = scratch_name(dtype)
+            warps = lanes // WARP
+            yield f"if urem(lane, i64({WARP})) == i64(0):"
+            yield f"    {scratch}[udiv(lane, i64({WARP}))] = {self.stored(name, dtype)}"
+            yield "unused = barrier()"
+            place = f"{scratch}[urem(lane, i64({warps}))]"
+            yield f"{name} = {f'({place} != u8(0))' if dtype.kind == 'b' else place}"
+            yield from steps(warps)
+            yield "unused = barrier()"
+
+
+def scratch_name(dtype: DType) -> str:
+    """The memory in which warps leave their totals of a dtype."""
+    return f"totals_{dtype.short}"
+
+
+def shared_memory(kernel: Kernel) -> list[tuple[str, DType, int]]:
+    """Name, dtype and length of what a block shares."""
+    found = [(m.name, m.dtype, m.length) for m in kernel.shared]
+    if kernel.lanes > WARP:
+        totals = {
+            s.var.dtype.short: s.var.dtype
+            for s in _statements(kernel.body)
+            if isinstance(s, Combine)
+        }
+        found += [(scratch_name(d), d, kernel.lanes // WARP) for _, d in sorted(totals.items())]
+    return found
+
+
+def _statements(body: Sequence[Statement]) -> Iterator[Statement]:
+    for s in body:
+        yield s
+        if isinstance(s, (For, If)):
+            yield from _statements(s.body)
+
+
+def points_of_thread(kernel: Kernel) -> int:
+    """How many neighbouring points one thread runs: several where they are neighbours in memory, which
+    one wide load or store then moves."""
+    if kernel.lanes > 1 or len(kernel.body) != 1:
+        return 1
+    (grid,) = kernel.body
+    if not isinstance(grid, For) or any(isinstance(s, (For, If)) for s in grid.body):
+        return 1
+    written = set(stores(grid.body))
+    places = {s.index for s in grid.body if isinstance(s, Store)}
+    if places != {grid.var} or len(grid.body) > 200:
+        return 1
+    largest = max(b.dtype.itemsize for b in kernel.buffers if b.name in written)
+    return max(1, min(WIDE // largest, MOST_POINTS))
