@@ -48,7 +48,8 @@ def memory_of(device: str) -> str:
         return HOST
     from numr.codegen import target
 
-    return HOST if getattr(target.get(device), "interprets", False) else device
+    backend = target.get(device)
+    return HOST if getattr(backend, "interprets", False) else backend.name
 
 
 def wait(buffer: Any) -> None:
@@ -119,4 +120,6 @@ def require(device: str) -> None:
     """
     from numr.codegen import target
 
-    target.get(device).capabilities  # noqa: B018  (opens it)
+    backend = target.get(device)
+    if not getattr(backend, "interprets", False):
+        backend.ready()

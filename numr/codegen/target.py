@@ -117,6 +117,14 @@ class Backend(Protocol):
         backend has none, and every call then takes the slower way."""
         ...
 
+    def ready(self) -> None:
+        """Open the device.
+
+        Raises:
+            DeviceError: if it cannot be used, saying why and what to do.
+        """
+        ...
+
     def wait(self) -> None:
         """Return when all work that the device was given is done."""
         ...
@@ -164,6 +172,7 @@ _MODULES: dict[str, str] = {
     "reference": "numr.codegen.backends.reference",
     "cpu": "numr.codegen.backends.cpu.backend",
     "webgpu": "numr.codegen.backends.webgpu.backend",
+    "cuda": "numr.codegen.backends.cuda.backend",
 }
 _LOADED: dict[str, Any] = {}
 
@@ -185,8 +194,8 @@ def usable() -> list[str]:
     for name in _MODULES:
         try:
             backend = get(name)
-            interprets = getattr(backend, "interprets", False)
-            if not interprets:
+            if not getattr(backend, "interprets", False):
+                backend.ready()
                 found[name] = backend.capabilities.rank
         except DeviceError:
             continue
@@ -194,15 +203,22 @@ def usable() -> list[str]:
 
 
 def get(name: str) -> Any:
-    """The backend of a device name.
+    """The backend of a device name: "name", or "name:1" of one that has several devices.
 
     Raises:
-        DeviceError: for a name nobody registered.
+        DeviceError: for a name nobody registered, or a number of a device that has none.
     """
     backend = _LOADED.get(name)
     if backend is None:
-        module = _MODULES.get(name)
+        family, _, number = name.partition(":")
+        module = _MODULES.get(family)
         if module is None:
             raise messages.no_device(name, "numr knows no such device", list(_MODULES))
-        backend = _LOADED[name] = importlib.import_module(module).BACKEND
+        backend = importlib.import_module(module).BACKEND
+        if number:
+            numbered = getattr(backend, "numbered", None)
+            if numbered is None or not number.isdecimal():
+                raise messages.no_device(name, f'"{family}" has no devices by number', [family])
+            backend = numbered(int(number))
+        _LOADED[name] = backend
     return backend

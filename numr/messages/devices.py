@@ -137,7 +137,11 @@ _GIB = 2**30
 
 
 def out_of_memory(
-    shape: Shape, dtype: Any, itemsize: int, location: Location | None = None
+    shape: Shape,
+    dtype: Any,
+    itemsize: int,
+    free: int | None = None,
+    location: Location | None = None,
 ) -> OutOfMemoryError:
     """An array that does not fit.
 
@@ -154,6 +158,8 @@ def out_of_memory(
         f"no memory for an array of shape {shape_text(shape)} and dtype {dtype}: "
         f"{size / _GIB:.3g} GiB"
     )
+    if free is not None:
+        head += f", and {free / _GIB:.3g} GiB are free"
     fix = (
         "reduce it before reading it (what is reduced at once is never stored), work in pieces, "
         "or use a smaller dtype"

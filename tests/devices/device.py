@@ -109,6 +109,9 @@ class Device:
     def guard(self, specs: Sequence[Any]) -> None:
         return None
 
+    def ready(self) -> None:
+        pass
+
     def wait(self) -> None:
         pass
 

@@ -93,6 +93,8 @@ class Cpu:
 
         return make_guard([(dtype.dtype, tuple(map(int, shape))) for dtype, shape in specs])
 
+    def ready(self) -> None: ...
+
     def wait(self) -> None: ...
 
     def describe(self) -> Mapping[str, str]:

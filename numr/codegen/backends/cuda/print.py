@@ -24,6 +24,31 @@ MOST_POINTS = 8
 class CudaPrinter(PythonPrinter):
     """Python text of kernels: `def entry(lo, hi, [lane,] buffers..., sizes..., shared memory...)`."""
 
+    def launched(self, kernel: Kernel) -> str:
+        """The function with the kernel around it, in Numba's CUDA Python: what compile.py writes for
+        NVVM, and what the simulator runs."""
+        shared = shared_memory(kernel)
+        inside = {"lo", "hi", "lane", *(name for name, _, _ in shared)}
+        given = [name for name, _ in self.parameters(kernel) if name not in inside]
+        passed = ["lane"] * (kernel.lanes > 1) + given + [name for name, _, _ in shared]
+        lines = [f"    {n} = cuda.shared.array({count}, {d.short})" for n, d, count in shared]
+        if kernel.lanes > 1:
+            lines += [
+                "    lane = i64(cuda.threadIdx.x)",
+                "    for point in range(cuda.blockIdx.x, points, cuda.gridDim.x):",
+                f"        {kernel.entry}(point, point + 1, {', '.join(passed)})",
+                "        cuda.syncthreads()",
+            ]
+        else:
+            count = points_of_thread(kernel)
+            lines += [
+                f"    first, step = {count} * cuda.grid(1), {count} * cuda.gridsize(1)",
+                "    for point in range(first, points, step):",
+                f"        {kernel.entry}(point, min(point + {count}, points), {', '.join(passed)})",
+            ]
+        head = ["", "", "@cuda.jit", f"def kernel({', '.join(['points', *given])}):"]
+        return self.print(kernel) + "\n".join([*head, *lines, ""])
+
     def parameters(self, kernel: Kernel) -> list[tuple[str, str]]:
         if kernel.lanes == 1:
             return super().parameters(kernel)

@@ -153,6 +153,9 @@ class WebGpu:
     def download(self, buffer: Any) -> np.ndarray[Any, Any]:
         return memory.download(buffer if buffer.is_contiguous else self.copy(buffer))
 
+    def ready(self) -> None:
+        gpu()
+
     def wait(self) -> None:
         gpu().wait()
 

@@ -1,0 +1,135 @@
+"""The CUDA backend: kernels through NVVM, buffers in the memory of a device."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from numr.codegen import kernels as kernel_store
+from numr.codegen.backends.cuda import functions, memory
+from numr.codegen.backends.cuda.device import Device, name_of, open_device
+from numr.codegen.backends.cuda.print import CudaPrinter, points_of_thread
+from numr.codegen.kernel import Kernel
+from numr.codegen.movement import copy_kernel, fill_kernel
+from numr.codegen.target import Backend, Capabilities
+from numr.dtypes import DType, as_dtype, int64
+from numr.runtime.device_array import guard
+
+# Threads of a block that run one point together, at most.
+LANES = 256
+CAPABILITIES = Capabilities(
+    lanes=LANES,
+    native=functions.NATIVE,
+    fast=frozenset({"erfc:f32", "pow:f32"}),
+    rank=3,
+)
+
+
+class Cuda:
+    """One device; "cuda" is the first."""
+
+    capabilities = CAPABILITIES
+    library: Mapping[str, Callable[..., Any]] = {}
+
+    def __init__(self, ordinal: int = 0) -> None:
+        self.ordinal = ordinal
+        self.name = name_of(ordinal)
+
+    def numbered(self, ordinal: int) -> Cuda:
+        """The backend of another device."""
+        return self if ordinal == self.ordinal else Cuda(ordinal)
+
+    @property
+    def device(self) -> Device:
+        return open_device(self.ordinal)
+
+    def ready(self) -> None:
+        open_device(self.ordinal)
+
+    def build(self, kernels: Sequence[Kernel], fast_math: bool) -> list[Any]:
+        """Kernels as (kernel, what the device loaded)."""
+        device = self.device
+
+        def compile_one(k: int) -> bytes:
+            return device.compile(kernels[k], fast_math)
+
+        def load(k: int, artifact: bytes) -> tuple[Kernel, Any]:
+            return kernels[k], device.load(kernels[k], artifact)
+
+        texts = [k.text() for k in kernels]
+        key = f"{device.name} {device.fingerprint} fast_math={fast_math}"
+        return kernel_store.build_all("cuda", key, texts, compile_one, load)
+
+    def launcher(
+        self, built: Any, n_buffers: int, sizes: Sequence[int], points: int, work: int
+    ) -> Callable[..., object]:
+        kernel, loaded = built
+        device = self.device
+        threads = kernel.lanes
+        blocks = points
+        if kernel.lanes == 1:
+            threads = device.threads
+            blocks = -(-points // (threads * points_of_thread(kernel)))
+        return device.launcher(loaded, min(blocks, device.blocks), threads, points, sizes)
+
+    def allocator(self, shape: tuple[int, ...], dtype: DType) -> Callable[[], Any]:
+        device = self.device
+        return lambda: memory.empty(device, shape, dtype.dtype)
+
+    def filled(self, shape: tuple[int, ...], dtype: DType, value: Any) -> Callable[[], Any]:
+        points = math.prod(shape)
+        allocate = self.allocator(shape, dtype)
+        if not points:
+            return allocate
+        kernel = fill_kernel(dtype, value, int64)
+        (built,) = self.build([kernel], False)
+        run = self.launcher(built, 1, (), points, points)
+
+        def make() -> Any:
+            buffer = allocate()
+            run(buffer)
+            return buffer
+
+        return make
+
+    def copy(self, buffer: Any) -> Any:
+        result = memory.empty(self.device, buffer.shape, buffer.dtype)
+        if buffer.size:
+            kernel, sizes, points = copy_kernel(
+                as_dtype(buffer.dtype), buffer.shape, buffer.element_strides(), int64
+            )
+            (built,) = self.build([kernel], False)
+            self.launcher(built, 2, sizes, points, points)(buffer, result)
+        return result
+
+    def broadcast(self, buffer: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
+        return buffer.spread(shape, axes)
+
+    def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
+        return guard(memory.CudaArray, [(d.dtype, tuple(map(int, shape))) for d, shape in specs])
+
+    def upload(self, array: np.ndarray[Any, Any]) -> Any:
+        return memory.upload(self.device, array)
+
+    def download(self, buffer: Any) -> np.ndarray[Any, Any]:
+        return memory.download(buffer if buffer.is_contiguous else self.copy(buffer))
+
+    def wait(self) -> None:
+        self.device.wait()
+
+    def describe(self) -> Mapping[str, str]:
+        return self.device.describe()
+
+    def source(self, kernel: Kernel, fast_math: bool) -> str:
+        return CudaPrinter().launched(kernel)
+
+    def assembly(self, kernel: Kernel, fast_math: bool) -> str:
+        from numr.codegen.backends.cuda.compile import compile_kernel
+
+        return compile_kernel(kernel, (8, 0), fast_math)
+
+
+BACKEND: Backend = Cuda()

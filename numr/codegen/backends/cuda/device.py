@@ -1,0 +1,100 @@
+"""What the backend asks of a device, and which device there is: a real one, or numba-cuda's simulator."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from numr.codegen.kernel import Kernel
+
+
+class Device(Protocol):
+    """A device with memory of its own.
+
+    Attributes:
+        name: what users pass as `device`.
+        fingerprint: what of it changes compiled code.
+        threads: how many threads of a block run points of one lane.
+        blocks: how many blocks keep it busy; more points than their threads have are run in turn.
+    """
+
+    name: str
+    fingerprint: str
+    threads: int
+    blocks: int
+
+    def compile(self, kernel: Kernel, fast_math: bool) -> bytes:
+        """A kernel in the form that `load` takes, to keep on disk."""
+        ...
+
+    def load(self, kernel: Kernel, artifact: bytes) -> Any:
+        """A compiled kernel, ready for `launcher`."""
+        ...
+
+    def launcher(
+        self, loaded: Any, blocks: int, threads: int, points: int, sizes: Sequence[int]
+    ) -> Callable[..., None]:
+        """A function of arrays that starts a kernel of so many blocks and threads."""
+        ...
+
+    def allocate(self, nbytes: int) -> Any:
+        """Memory of so many bytes, aligned to 256.
+
+        Raises:
+            MemoryError: if there is not enough.
+        """
+        ...
+
+    def free(self, pointer: Any, nbytes: int) -> None:
+        """Take memory back, for work that is started from now on."""
+        ...
+
+    def free_memory(self) -> int:
+        """How many bytes are free."""
+        ...
+
+    def write(self, pointer: Any, array: np.ndarray[Any, Any]) -> None:
+        """Copy a row-major array of the host's to the device."""
+        ...
+
+    def read(self, pointer: Any, array: np.ndarray[Any, Any]) -> None:
+        """Fill a row-major array of the host's from the device, after all work that was started."""
+        ...
+
+    def wait(self) -> None:
+        """Return when all work that was started is done."""
+        ...
+
+    def describe(self) -> Mapping[str, str]:
+        """Name, memory, versions."""
+        ...
+
+
+def simulated() -> bool:
+    """Whether numba-cuda's simulator stands for the device."""
+    return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+
+
+@functools.cache
+def open_device(ordinal: int) -> Device:
+    """A device by its number, opened on first use.
+
+    Raises:
+        DeviceError: if there is no driver, no such device, or it is too old, saying which.
+    """
+    if simulated():
+        from numr.codegen.backends.cuda.simulator import Simulator
+
+        return Simulator(ordinal)
+    from numr.codegen.backends.cuda.driver import DriverDevice
+
+    return DriverDevice(ordinal)
+
+
+def name_of(ordinal: int) -> str:
+    """What users call a device by."""
+    return "cuda" if ordinal == 0 else f"cuda:{ordinal}"

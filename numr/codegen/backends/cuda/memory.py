@@ -1,0 +1,69 @@
+"""Arrays in the memory of a CUDA device."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from numr import messages
+from numr.codegen.backends.cuda.device import Device
+from numr.runtime.device_array import DeviceArray
+
+Array = np.ndarray[Any, Any]
+
+
+class Storage:
+    """Memory of a device, which returns to it with the last array over it."""
+
+    __slots__ = ("device", "nbytes", "pointer")
+
+    def __init__(self, device: Device, nbytes: int) -> None:
+        self.device = device
+        self.nbytes = nbytes
+        self.pointer = device.allocate(nbytes)
+
+    def __del__(self) -> None:
+        if hasattr(self, "pointer"):
+            self.device.free(self.pointer, self.nbytes)
+
+
+class CudaArray(DeviceArray):
+    """An array in the memory of a CUDA device."""
+
+    __slots__ = ()
+
+    @property
+    def device(self) -> str:  # type: ignore[override]
+        return self.storage.device.name  # type: ignore[no-any-return]
+
+
+def empty(device: Device, shape: tuple[int, ...], dtype: np.dtype[Any]) -> CudaArray:
+    """A fresh array, whose contents may be anything.
+
+    Raises:
+        OutOfMemoryError: naming the shape, dtype and size asked for, and what is free.
+    """
+    try:
+        storage = Storage(device, math.prod(shape) * dtype.itemsize)
+    except MemoryError:
+        raise messages.out_of_memory(shape, dtype, dtype.itemsize, device.free_memory()) from None
+    return CudaArray(storage, shape, dtype)
+
+
+def upload(device: Device, array: Array) -> CudaArray:
+    """A copy of a host array in device memory."""
+    data = np.ascontiguousarray(array)
+    made = empty(device, tuple(array.shape), array.dtype)
+    if data.size:
+        device.write(made.storage.pointer, data)
+    return made
+
+
+def download(array: CudaArray) -> Array:
+    """A copy of a row-major device array in host memory; this waits for the work before it."""
+    result = np.empty(array.shape, array.dtype)
+    if result.size:
+        array.storage.device.read(array.storage.pointer, result)
+    return result
