@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from numr.codegen.decompose import decompose
 from numr.codegen.halves import halves, has_halves
 from numr.codegen.kernel import (
@@ -144,6 +146,14 @@ def identity(monoid: str, dtype: DType) -> Literal:
     return Literal(lowest(dtype) if monoid == "max" else highest(dtype), dtype)
 
 
+def fits(number: Literal) -> bool:
+    """Whether a device without wider integers has it; what has not is refused by name later on."""
+    if number.dtype.kind == "b":
+        return True
+    limits = np.iinfo(number.dtype.dtype)
+    return bool(limits.min <= number.value <= limits.max)
+
+
 @dataclass(slots=True)
 class _Scope:
     """An open loop (or the kernel's body): the axes bound so far and the values computed in it."""
@@ -152,6 +162,7 @@ class _Scope:
     body: list[Statement]
     known: dict[Expr, Value] = field(default_factory=dict)
     loop: For | None = None
+    binds: frozenset[Axis] = frozenset()  # by this loop, maybe anew
 
 
 class Emitter:
@@ -203,7 +214,8 @@ class Emitter:
         self.count += 1
         loop = For(Var(f"i{self.count}", self.index), lo, hi, dealt=dealt and self.alike)
         self.variables.setdefault(axis, []).append(loop.var)
-        self.scopes.append(_Scope(outer.bound | {axis}, loop.body, {}, loop))
+        own = frozenset((axis,))
+        self.scopes.append(_Scope(outer.bound | own, loop.body, {}, loop, own))
 
     def open_nest(self, axes: Sequence[Axis]) -> None:
         """Loops over whole axes; the innermost, which memory runs along, is dealt out, or all as one."""
@@ -248,6 +260,7 @@ class Emitter:
             rest = self.let("udiv", (rest, width), INDEX)
         self.variables.setdefault(axes[0], []).append(rest)
         scope.bound |= set(axes)
+        scope.binds |= set(axes)
 
     def close_range(self, axes: Sequence[Axis]) -> None:
         if len(axes) > 1:
@@ -262,7 +275,7 @@ class Emitter:
 
     def _opened(self) -> frozenset[Axis]:
         """The axes that the innermost loop binds."""
-        return self.scopes[-1].bound - self.scopes[-2].bound
+        return self.scopes[-1].binds
 
     def close(self, axis: Axis) -> None:
         scope = self.scopes.pop()
@@ -276,11 +289,14 @@ class Emitter:
     # -- expressions -----------------------------------------------------------------------------
 
     def _home(self, expr: Expr) -> int:
-        """The outermost open scope where the expression can be computed."""
-        for k, scope in enumerate(self.scopes):
-            if expr.free <= scope.bound:
+        """The outermost open scope where the expression can be computed: inside the innermost loop over
+        each of its axes, for a reduction may go over an axis that a loop around it has too."""
+        if not expr.free <= self.scopes[-1].bound:
+            raise AssertionError(f"{expr} uses axes that no open loop binds")
+        for k in range(len(self.scopes) - 1, 0, -1):
+            if not expr.free.isdisjoint(self.scopes[k].binds):
                 return k
-        raise AssertionError(f"{expr} uses axes that no open loop binds")
+        return 0
 
     def value(self, expr: Expr) -> Value:
         if expr.kind == "const":
@@ -317,6 +333,8 @@ class Emitter:
         if expr.kind == "guarded":
             shape = self.region.operands[expr.data].shape
             condition = self.value(expr.args[-1])
+            if isinstance(condition, Literal) and not condition.value:
+                return Literal(0, self.concrete(expr.dtype))  # such a place may not even be written
             index = self.linear(expr.args[:-1], shape)
             return self.let("guarded_load", (condition, index), expr.dtype, self.buffers[expr.data])
         args: tuple[Value, ...] = tuple(self.value(a) for a in expr.args)
@@ -324,7 +342,17 @@ class Emitter:
             return args[0]
         if expr.kind in ("cast", "bitcast"):
             return self.let(expr.kind, args, expr.dtype)
+        literals = [a for a in args if isinstance(a, Literal) and a.dtype.kind in "bi" and fits(a)]
+        if len(literals) == len(args):
+            return self._folded(expr, literals)
         return self.let(expr.data.name, args, expr.dtype)
+
+    def _folded(self, expr: Expr, args: Sequence[Literal]) -> Literal:
+        """What positions in loops that were written out come to."""
+        dtype = self.concrete(expr.dtype)
+        numbers = [np.asarray(a.value, a.dtype.dtype) for a in args]
+        with np.errstate(all="ignore"):
+            return Literal(np.asarray(expr.data.numpy(*numbers)).astype(dtype.dtype).item(), dtype)
 
     def let(self, op: str, args: tuple[Value, ...], dtype: DType, buffer: str = "") -> Var:
         var = self.fresh(dtype)

@@ -10,6 +10,7 @@ the root; ``NUMR_CACHE=off`` neither reads nor writes, ``read`` only reads.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import struct
@@ -84,6 +85,18 @@ def _decode(raw: bytes, key: bytes) -> bytes | None:
     if body[:key_length] != key or hashlib.sha256(body).digest() != checksum:
         return None
     return body[key_length:]
+
+
+@functools.cache
+def digest(*files: str) -> str:
+    """The text of all Python files in the folders of these: whoever changes what makes kernels must not
+    be served what the old text made."""
+    made = hashlib.sha256()
+    for folder in sorted({os.path.dirname(f) for f in files}):
+        for name in sorted(n for n in os.listdir(folder) if n.endswith(".py")):
+            with open(os.path.join(folder, name), "rb") as file:
+                made.update(file.read())
+    return made.hexdigest()[:16]
 
 
 def get(backend: str, key_text: str) -> bytes | None:

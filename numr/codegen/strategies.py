@@ -135,8 +135,9 @@ def rows(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
         emitter = Emitter(builder, part, schedule)
         exprs = [o.expr for o in outputs]
         emitter.plan_reductions(exprs)
-        _keep_rows(emitter, part)
         grid = _row_axes(part) if schedule.flat else outputs[0].axes[:1]
+        if not any(set(grid) & set(e.data[1]) for e in reachable(exprs) if e.kind == "reduce"):
+            _keep_rows(emitter, part)  # or one row's reductions would write into others
         emitter.open_grid(grid)
         row = frozenset(grid)
         for e in reachable(exprs):

@@ -18,7 +18,7 @@ from numr.ir.node import Node
 from numr.ir.primitive import REGISTRY, Primitive, Sample
 from numr.primitives.source import leaf
 
-BACKENDS = ("cpu", "webgpu")
+BACKENDS = ("cpu", "webgpu", pytest.param("cuda", marks=pytest.mark.gpu))
 # Relative to the largest magnitude involved: what a few ulp in each of several steps amount to.
 TOLERANCE = {
     "float16": 2e-3,

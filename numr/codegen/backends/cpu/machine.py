@@ -10,11 +10,11 @@ import hashlib
 import platform
 import threading
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import llvmlite.binding as llvm
 
+from numr.codegen import store
 from numr.codegen.backends.cpu import vectorforms
 from numr.codegen.language import frontend
 
@@ -38,7 +38,9 @@ class Machine:
         version = ".".join(map(str, llvm.llvm_version_info))
         digest = hashlib.sha256(self.features.encode()).hexdigest()[:16]
         host = f"{self.triple} {self.cpu} {digest} libmvec={_libc() if self.libmvec else 0}"
-        return f"llvm{version} {host} {frontend.chosen()}={_own_digest()}"
+        return (
+            f"llvm{version} {host} {frontend.chosen()}={store.digest(__file__, frontend.__file__)}"
+        )
 
 
 def _libc() -> str:
@@ -49,15 +51,6 @@ def _libc() -> str:
 def has_symbol(name: str) -> bool:
     """Whether a library that this process has loaded defines the name."""
     return llvm.address_of_symbol(name) is not None
-
-
-@functools.cache
-def _own_digest() -> str:
-    """This package's own text: whoever changes it must not be served what the old text made."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:16]
 
 
 @functools.cache

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from numr.codegen import kernels as kernel_store
+from numr.codegen import store
 from numr.codegen.backends.cuda import functions, memory
-from numr.codegen.backends.cuda.device import Device, name_of, open_device
+from numr.codegen.backends.cuda.device import Device, name_of, open_device, simulated
 from numr.codegen.backends.cuda.print import CudaPrinter, points_of_thread
 from numr.codegen.kernel import Kernel
+from numr.codegen.language import frontend
 from numr.codegen.movement import copy_kernel, fill_kernel
 from numr.codegen.target import Backend, Capabilities
 from numr.dtypes import DType, as_dtype, int64
@@ -31,7 +34,8 @@ CAPABILITIES = Capabilities(
 class Cuda:
     """One device; "cuda" is the first."""
 
-    capabilities = CAPABILITIES
+    # The simulator takes a Python thread for each lane: two warps show what several do.
+    capabilities = replace(CAPABILITIES, lanes=64) if simulated() else CAPABILITIES
     library: Mapping[str, Callable[..., Any]] = {}
 
     def __init__(self, ordinal: int = 0) -> None:
@@ -60,7 +64,8 @@ class Cuda:
             return kernels[k], device.load(kernels[k], artifact)
 
         texts = [k.text() for k in kernels]
-        key = f"{device.name} {device.fingerprint} fast_math={fast_math}"
+        own = f"{frontend.chosen()}={store.digest(__file__, frontend.__file__)}"
+        key = f"{device.name} {device.fingerprint} {own} fast_math={fast_math}"
         return kernel_store.build_all("cuda", key, texts, compile_one, load)
 
     def launcher(

@@ -31,7 +31,10 @@ class CudaPrinter(PythonPrinter):
         inside = {"lo", "hi", "lane", *(name for name, _, _ in shared)}
         given = [name for name, _ in self.parameters(kernel) if name not in inside]
         passed = ["lane"] * (kernel.lanes > 1) + given + [name for name, _, _ in shared]
-        lines = [f"    {n} = cuda.shared.array({count}, {d.short})" for n, d, count in shared]
+        lines = [
+            f"    {n} = cuda.shared.array({count}, {'uint8' if d.kind == 'b' else d.name})"
+            for n, d, count in shared
+        ]
         if kernel.lanes > 1:
             lines += [
                 "    lane = i64(cuda.threadIdx.x)",

@@ -1,4 +1,4 @@
-"""Random programs, and sizes that cross every group of points and lanes, on webgpu as NumPy has them."""
+"""Random programs, and sizes that cross every group of points and lanes, on devices as NumPy has them."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ from tests.programs.values import Program, arguments
 
 @examples(60)
 @given(programs(), sizes(), sizes(), st.integers(0, 999), st.booleans())
-def test_values(program: Program, first: Any, second: Any, seed: int, awkward: bool) -> None:
+def test_values(
+    device: str, program: Program, first: Any, second: Any, seed: int, awkward: bool
+) -> None:
     f = program.function(NUMR)
-    compiled = nr.jit(f, device="webgpu")
+    compiled = nr.jit(f, device=device)
     for k, chosen in enumerate((first, second)):
         arrays = arguments(program.inputs, chosen, seed + k, awkward)
         want, scale = run(program, arrays)
         results = {"compiled": compiled(*arrays)}
         if k == 0:
-            results["lazy"] = f(*(nr.asarray(a, device="webgpu") for a in arrays))
+            results["lazy"] = f(*(nr.asarray(a, device=device) for a in arrays))
         for what, got in results.items():
             for g, w, v in zip(got, want, program.outputs, strict=True):
                 agree(g, w, v, scale, f"{what} at {chosen}")
@@ -42,20 +44,21 @@ def test_values(program: Program, first: Any, second: Any, seed: int, awkward: b
 
 @examples(40)
 @given(programs(smooth=True, most=9), sizes(1), st.integers(0, 999), st.booleans())
-def test_gradients(program: Program, chosen: Any, seed: int, generic: bool) -> None:
+def test_gradients(device: str, program: Program, chosen: Any, seed: int, generic: bool) -> None:
     wrt = floats_of(program)
     if not wrt or not any(v.floating for v in program.outputs):
         return
     slope = nr.value_and_grad(scalar_of(program), argnums=wrt)
     arrays = arguments(program.inputs, chosen, seed, False, generic)
     _, (largest, coarse) = run(program, arrays)
-    _, slopes = nr.jit(slope, device="webgpu")(*arrays)
+    _, slopes = nr.jit(slope, device=device)(*arrays)
     wanted = nr.jit(slope, device="reference")(*arrays)[1]
     for got, want, i in zip(slopes, wanted, wrt, strict=True):
         limit = max(largest, float(np.nan_to_num(np.abs(want.numpy())).max(initial=0)))
         agree(got, want, program.inputs[i], (limit**2, coarse), f"gradient at {chosen}")
 
 
+Check = Callable[..., None]
 LINES = (1, 63, 64, 65, 255, 256, 257, 1000, 16385, 70_000)
 ROWS = ((3, 31), (65, 32), (2, 33), (300, 7), (7, 127), (5, 129), (4, 300), (3, 1025), (2, 17_000))
 
@@ -65,22 +68,27 @@ def weights(shape: Any) -> Any:
     return np.cos(np.arange(np.prod(shape))).reshape(shape)
 
 
-def check(f: Callable[..., Any], *arrays: Any, tolerance: float = 1e-11) -> None:
-    """On webgpu, compiled, as on the reference."""
-    got, want = (nr.jit(f, device=d)(*arrays) for d in ("webgpu", "reference"))
-    got, want = nr.tree.leaves(got), nr.tree.leaves(want)
-    for g, w in zip(got, want, strict=True):
-        g, w = g.numpy(), w.numpy()
-        assert g.dtype == w.dtype
-        if w.dtype.kind in "biu":
-            np.testing.assert_array_equal(g, w)
-        else:
-            scale = float(np.abs(w[np.isfinite(w)]).max(initial=0))
-            np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance * scale)
+@pytest.fixture(scope="module")
+def check(device: str) -> Check:
+    """On the device, compiled, as on the reference."""
+
+    def run(f: Callable[..., Any], *arrays: Any, tolerance: float = 1e-11) -> None:
+        got, want = (nr.jit(f, device=d)(*arrays) for d in (device, "reference"))
+        got, want = nr.tree.leaves(got), nr.tree.leaves(want)
+        for g, w in zip(got, want, strict=True):
+            g, w = g.numpy(), w.numpy()
+            assert g.dtype == w.dtype
+            if w.dtype.kind in "biu":
+                np.testing.assert_array_equal(g, w)
+            else:
+                scale = float(np.abs(w[np.isfinite(w)]).max(initial=0))
+                np.testing.assert_allclose(g, w, rtol=tolerance, atol=tolerance * scale)
+
+    return run
 
 
 @pytest.mark.parametrize("n", LINES)
-def test_lines(n: int) -> None:
+def test_lines(check: Check, n: int) -> None:
     rng = np.random.default_rng(n)
     x = rng.normal(size=n)
     check(lambda x: (nr.sin(x) * x, x > 0, nr.flip(x), nr.concat([x, x[: n // 2]])), x)
@@ -94,7 +102,7 @@ def test_lines(n: int) -> None:
 
 
 @pytest.mark.parametrize("shape", ROWS)
-def test_rows_and_columns(shape: tuple[int, int]) -> None:
+def test_rows_and_columns(check: Check, shape: tuple[int, int]) -> None:
     x = np.random.default_rng(shape[1]).normal(size=shape)
 
     def layernorm(x: Any) -> Any:
@@ -113,7 +121,7 @@ def test_rows_and_columns(shape: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize("dtype", ["int8", "uint8", "int16", "uint16", "bool", "float16"])
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 63, 64, 65, 1000])
-def test_neighbours_that_share_a_word(dtype: str, n: int) -> None:
+def test_neighbours_that_share_a_word(check: Check, dtype: str, n: int) -> None:
     x = np.random.default_rng(n).integers(0, 2 if dtype == "bool" else 100, n).astype(dtype)
     check(lambda x: (nr.flip(x), nr.where(x > 1, x, x), nr.concat([x, x])), x, tolerance=1e-3)
     if dtype != "bool":
@@ -124,7 +132,7 @@ def test_neighbours_that_share_a_word(dtype: str, n: int) -> None:
     ("m", "k", "n"),
     [(1, 1, 1), (63, 65, 64), (64, 16, 64), (65, 17, 33), (17, 70, 129), (128, 1, 96)],
 )
-def test_products(m: int, k: int, n: int) -> None:
+def test_products(check: Check, m: int, k: int, n: int) -> None:
     rng = np.random.default_rng(m)
     x, y = rng.normal(size=(m, k)), rng.normal(size=(k, n))
     check(nr.matmul, x, y)
@@ -137,7 +145,7 @@ def test_products(m: int, k: int, n: int) -> None:
     check(nr.grad(lambda x, y: nr.sum(nr.sin(x @ y)), argnums=(0, 1)), x, y)
 
 
-def test_linear_algebra() -> None:
+def test_linear_algebra(check: Check, device: str) -> None:
     rng = np.random.default_rng(0)
     for n in (1, 2, 17, 40, 130):
         a = rng.normal(size=(n, n)) + n * np.eye(n)
@@ -152,19 +160,19 @@ def test_linear_algebra() -> None:
     check(nr.linalg.det, stack)
     check(nr.vmap(nr.linalg.solve), stack, rng.normal(size=(5, 6, 2)))
     singular = np.array([[1.0, 2.0], [2.0, 4.0]])
-    assert nr.jit(nr.linalg.det, device="webgpu")(singular).item() == 0
-    assert np.isnan(nr.jit(nr.linalg.solve, device="webgpu")(singular, np.ones((2, 1)))).all()
-    assert np.isnan(nr.jit(nr.linalg.cholesky, device="webgpu")(-np.eye(2)).numpy()[0, 0])
+    assert nr.jit(nr.linalg.det, device=device)(singular).item() == 0
+    assert np.isnan(nr.jit(nr.linalg.solve, device=device)(singular, np.ones((2, 1)))).all()
+    assert np.isnan(nr.jit(nr.linalg.cholesky, device=device)(-np.eye(2)).numpy()[0, 0])
 
 
-def test_columns_and_updates_longer_than_this_driver_lets_a_loop_be() -> None:
+def test_columns_and_updates_longer_than_this_driver_lets_a_loop_be(check: Check) -> None:
     rng = np.random.default_rng(0)
     x, places = rng.normal(size=(70_001, 5)), rng.integers(0, 50, 70_001)
     check(lambda x: (nr.sum(x * x, axis=0) - 1, nr.max(x, axis=0), nr.mean(x, axis=0)), x)
     check(nr.grad(lambda w, i: nr.sum(w[i] ** 2)), rng.normal(size=(50, 2)), places)
 
 
-def test_products_and_factorizations_longer_than_this_driver_lets_a_loop_be() -> None:
+def test_products_and_factorizations_longer_than_this_driver_lets_a_loop_be(check: Check) -> None:
     """It breaks loops off after 65,535 rounds and says nothing: results would be wrong."""
     rng = np.random.default_rng(0)
     for m, n in ((3, 2), (40, 33)):
@@ -175,3 +183,9 @@ def test_products_and_factorizations_longer_than_this_driver_lets_a_loop_be() ->
     check(nr.linalg.solve, positive, rng.normal(size=(420, 2)))
     check(lambda a: nr.linalg.slogdet(a)[1], positive)
     check(nr.linalg.solve_triangular, np.tril(positive), rng.normal(size=(420, 300)))
+
+
+def test_a_reduction_over_the_axis_of_the_grid_itself(check: Check) -> None:
+    rng = np.random.default_rng(0)
+    loss = lambda b, c: nr.sum(b * nr.max(c, axis=0))
+    check(nr.grad(loss, argnums=(0, 1)), rng.normal(size=(2, 5)), rng.normal(size=(5, 5)))
