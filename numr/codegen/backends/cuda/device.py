@@ -20,12 +20,14 @@ class Device(Protocol):
         fingerprint: what of it changes compiled code.
         threads: how many threads of a block run points of one lane.
         blocks: how many blocks keep it busy; more points than their threads have are run in turn.
+        allocated: how many bytes arrays have at present.
     """
 
     name: str
     fingerprint: str
     threads: int
     blocks: int
+    allocated: int
 
     def compile(self, kernel: Kernel, fast_math: bool) -> bytes:
         """A kernel in the form that `load` takes, to keep on disk."""

@@ -115,6 +115,7 @@ class DriverDevice:
         self.threads = THREADS
         self.blocks = BLOCKS_EACH * self._attribute(_MULTIPROCESSORS)
         self.lost = False
+        self.allocated = 0
 
     @staticmethod
     def _dotted(version: tuple[int, int]) -> str:
@@ -198,9 +199,11 @@ class DriverDevice:
             self.call(
                 "cuMemAllocAsync", ctypes.byref(pointer), _word(max(nbytes, 16)), self.stream()
             )
+        self.allocated += nbytes
         return pointer.value
 
     def free(self, pointer: int, nbytes: int) -> None:
+        self.allocated -= nbytes
         if not self.lost:
             # Whatever is wrong is told by the next call that can raise.
             self.call.library.cuCtxSetCurrent(self.context)
