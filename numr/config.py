@@ -111,6 +111,8 @@ class Config:
             "float32".
         default_device: where arrays are and computations run for which nothing else decides.
         fast_math: allow changes that ignore NaN, infinities and the sign of zero.
+        deterministic: add floating-point numbers in one order, so that equal calls give equal bits.
+            Without it a device that can adds the updates of a scatter as they come.
         node_limit: operations a lazy array may gather before it is computed without being read.
         cache: the disk cache: "on", "off", or "read" (nothing is written).
         cache_dir: its folder.
@@ -132,6 +134,7 @@ class Config:
     default_float: str = _setting(_one_of("float64", "float32"), "trace", default="float64")
     default_device: str = _setting(str, "runtime", default="cpu")
     fast_math: bool = _setting(_boolean, "program", "kernel", default=False)
+    deterministic: bool = _setting(_boolean, "program", default=True)
     node_limit: int = _setting(_at_least(1), "runtime", default=5000)
     cache: str = _setting(_one_of("on", "off", "read"), "runtime", default="on")
     cache_dir: str = _setting(_folder, "runtime", factory=_default_folder)

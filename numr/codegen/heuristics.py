@@ -42,10 +42,18 @@ def _reductions(region: Region) -> list[Expr]:
     return [e for e in reachable(roots_of(region)) if e.kind == "reduce"]
 
 
-def choose(region: Region, hints: Mapping[Dim, int], capabilities: Capabilities) -> Schedule:
-    """The schedule of a region. `hints` gives each symbol a representative size."""
+def choose(
+    region: Region,
+    hints: Mapping[Dim, int],
+    capabilities: Capabilities,
+    deterministic: bool = True,
+) -> Schedule:
+    """The schedule of a region. `hints` gives each symbol a representative size; `deterministic` says
+    that floating-point numbers are to be added up in one order."""
     schedule = _choose(region, hints)
-    if capabilities.lanes > 1:
+    if schedule.kind == "scatter" and _in_any_order(region, capabilities, deterministic):
+        schedule = replace(schedule, atomic=True)
+    elif capabilities.lanes > 1:
         schedule = _for_lanes(schedule, region, hints, capabilities)
     return replace(schedule, index=capabilities.index)
 
@@ -76,6 +84,16 @@ def _for_lanes(
     innermost = min(_length([a for a in r.data[1] if _looped(a)][-1:], hints) for r in reductions)
     # What neighbouring points or lanes read is side by side, or the same: there is nothing to pack.
     return replace(schedule, lanes=lanes, joined=innermost < lanes, flat=True, pack=False)
+
+
+def _in_any_order(region: Region, capabilities: Capabilities, deterministic: bool) -> bool:
+    """Whether updates may be added as they come."""
+    return all(
+        o.mode == "add"
+        and o.dtype in capabilities.atomics
+        and (o.dtype.kind in "iu" or not deterministic)
+        for o in region.outputs
+    )
 
 
 def _one_lane_each(region: Region, reductions: Sequence[Expr], hints: Mapping[Dim, int]) -> bool:

@@ -121,17 +121,18 @@ class Barrier:
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """buffer[index] = value, or combined with what is there by `mode`."""
+    """buffer[index] = value, or combined with what is there by `mode`; `atomic` where other points may
+    do so at the same time."""
 
     buffer: str
     index: Value
     value: Value
     mode: str = "set"
+    atomic: bool = False
 
     def __str__(self) -> str:
-        return (
-            f"{self.buffer}[{self.index}] {'' if self.mode == 'set' else self.mode}= {self.value}"
-        )
+        how = f"{'atomic ' if self.atomic else ''}{'' if self.mode == 'set' else self.mode}="
+        return f"{self.buffer}[{self.index}] {how} {self.value}"
 
 
 @dataclass(slots=True)

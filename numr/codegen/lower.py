@@ -423,10 +423,12 @@ class Emitter:
 
     # -- results ---------------------------------------------------------------------------------
 
-    def store(self, output: Output, buffer: str, condition: Value | None = None) -> None:
+    def store(
+        self, output: Output, buffer: str, condition: Value | None = None, atomic: bool = False
+    ) -> None:
         """Store a result, under a condition if there is one."""
         value = self.value(output.expr)
-        store = Store(buffer, self.linear(output.index, output.shape), value, output.mode)
+        store = Store(buffer, self.linear(output.index, output.shape), value, output.mode, atomic)
         if condition is None:
             self.write(store)
         else:

@@ -339,7 +339,7 @@ class _Assembler:
 
     def _launches(self, step: RegionStep, outputs: dict[tuple[str, int], int]) -> None:
         hints = {dim: self.hints[dim.index] for dim in self.graph.table.dims}
-        schedule = choose(step.region, hints, self.backend.capabilities)
+        schedule = choose(step.region, hints, self.backend.capabilities, config.get().deterministic)
         limits = {dim: size for dim, size in hints.items() if size <= BUCKETS[-1]}
         lowered = lower(step.region, schedule, self.native, self.fast_math, limits)
         places = dict(outputs)

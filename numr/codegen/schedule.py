@@ -19,6 +19,7 @@ class Schedule:
         piece: updates of one launch (scatter); 0 for all of them.
         lanes: how many run one point of the grid together.
         joined: whether the loops over several axes are dealt out to the lanes as one.
+        atomic: whether each update is a point of the grid, in no order (scatter).
         flat: whether every element of a result is a point of the grid, or only its first axis is.
         index: the dtype of positions and lengths.
     """
@@ -30,5 +31,6 @@ class Schedule:
     pack: bool = False
     lanes: int = 1
     joined: bool = False
+    atomic: bool = False
     flat: bool = False
     index: DType = int64

@@ -426,10 +426,13 @@ def blocks(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
 def scatter(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     """Updates one after another, in row-major order: deterministic, whatever indices repeat.
 
-    Several points of a grid each do all that fall on every so many-th element.
+    Several points of a grid each do all that fall on every so many-th element. Or each update is a
+    point, where additions may come in any order.
     """
     emitter = Emitter(builder, region, schedule)
     emitter.plan_reductions([o.expr for o in region.outputs])
+    if schedule.atomic:
+        return _in_any_order(emitter, region)
     owner = Axis("owner", schedule.block)
     if schedule.block > 1:
         emitter.open_grid((owner,))
@@ -461,6 +464,18 @@ def scatter(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
         updates = tuple(f for a in axes for f in factors(a.extent))
         stage = replace(stage, pieces=updates, piece=schedule.piece)
     return Lowered([stage])
+
+
+def _in_any_order(emitter: Emitter, region: Region) -> Lowered:
+    axes = region.outputs[0].axes
+    if axes:
+        emitter.open_grid(axes)
+    for o in region.outputs:
+        emitter.store(o, _buffer(region, o), atomic=True)
+    if axes:
+        emitter.close_range(axes)
+    grid = tuple(f for a in axes for f in factors(a.extent)) or (1,)
+    return Lowered([_finish(emitter, region, _outputs(region), grid, 1, _volume(region))])
 
 
 Strategy = Callable[[ExprBuilder, Region, Schedule], Lowered]

@@ -29,6 +29,7 @@ class Capabilities:
         native: scalar functions its kernels have to full precision, in any dtype ("sqrt") or in one
             ("exp:f32"); None if they have all.
         fast: functions it has with few digits, which fast math may use.
+        atomics: dtypes in which several points may add to one element at a time.
         rank: how fast the device is, to choose among devices: 0 for the host's processors, more for
             what is faster.
     """
@@ -41,6 +42,7 @@ class Capabilities:
     trips: int | None = None
     native: frozenset[str] | None = None
     fast: frozenset[str] = frozenset()
+    atomics: frozenset[DType] = frozenset()
     rank: int = 0
 
 

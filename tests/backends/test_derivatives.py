@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -37,8 +37,8 @@ def weights(shape: tuple[int, ...]) -> Any:
     return np.cos(np.arange(np.prod(shape, dtype=int))).reshape(shape)
 
 
-@pytest.mark.parametrize(("prim", "sample"), list(smooth_samples()))
-def test_gradient_and_its_gradient(prim: Primitive, sample: Sample, device: str) -> None:
+def gradients(prim: Primitive, sample: Sample) -> tuple[list[Any], list[Callable[..., Any]]]:
+    """Arguments, and the gradient of a weighted sum of the primitive's results and its gradient."""
     operands = [np.array(x, order="C") for x in sample.operands]
     varied = [k for k, x in enumerate(operands) if x.dtype == np.float64]
 
@@ -57,8 +57,13 @@ def test_gradient_and_its_gradient(prim: Primitive, sample: Sample, device: str)
         parts = first(*xs)
         return sum((nr.sum(p * weights(tuple(map(int, p.shape)))) for p in parts), start=0.0)
 
-    given = [operands[k] for k in varied]
-    for f in (first, nr.grad(second, argnums=numbers)):
+    return [operands[k] for k in varied], [first, nr.grad(second, argnums=numbers)]
+
+
+@pytest.mark.parametrize(("prim", "sample"), list(smooth_samples()))
+def test_gradient_and_its_gradient(prim: Primitive, sample: Sample, device: str) -> None:
+    given, functions = gradients(prim, sample)
+    for f in functions:
         want = nr.jit(f, device="reference")(*given)
         got = nr.jit(f, device=device)(*given)
         for g, w in zip(got, want, strict=True):

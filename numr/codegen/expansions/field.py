@@ -91,6 +91,10 @@ class Field:
         for v, part in zip(self.parts(variable), self.parts(x), strict=True):
             self.w.assign(v, part)
 
+    def add_to(self, total: Any, x: Any) -> None:
+        for v, part in zip(self.parts(total), self.parts(x), strict=True):
+            self.w.add_to(v, part)
+
     def select(self, condition: Term, yes: Any, no: Any) -> Any:
         pairs = zip(self.parts(yes), self.parts(no), strict=True)
         return self.whole([self.w.select(condition, a, b) for a, b in pairs])

@@ -98,7 +98,7 @@ def _by_element(call: Operands) -> Kernel:
         row, column = b * xb + i * xi, b * yb + j * yj
         total = f.variable(f.number(0))
         with w.loop(start, w.op("minimum", start + depth, k)) as s:
-            f.assign(total, total + f.load(x, row + s * xk) * f.load(y, column + s * yk))
+            f.add_to(total, f.load(x, row + s * xk) * f.load(y, column + s * yk))
         f.store(out, point, total)
     return w.kernel()
 
@@ -113,7 +113,7 @@ def _added_up(call: Operands) -> Kernel:
         start = (point // count) * pieces * count + point % count
         total = w.variable(w.term(0, part))
         with w.loop(0, pieces) as p:
-            w.assign(total, total + w.load(pieces_of, start + p * count))
+            w.add_to(total, w.load(pieces_of, start + p * count))
         w.store(out, point, total)
     return w.kernel()
 
@@ -153,7 +153,7 @@ def _by_tile(call: Operands, across: int) -> Kernel:
                 ys = [w.load(right, s * tile + tx + q * across) for q in range(SIDE)]
                 for row, xv in zip(totals, xs, strict=True):
                     for total, yv in zip(row, ys, strict=True):
-                        w.assign(total, total + xv * yv)
+                        w.add_to(total, xv * yv)
             w.barrier()
         for p, row in enumerate(totals):
             for q, total in enumerate(row):

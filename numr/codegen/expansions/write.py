@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from numr.codegen.kernel import (
+    Accumulate,
     Assign,
     Barrier,
     Buffer,
@@ -238,6 +239,11 @@ class Writer:
     def assign(self, variable: Term, value: Term) -> None:
         assert isinstance(variable.value, Var)
         self._body.append(Assign(variable.value, value.value))
+
+    def add_to(self, total: Term, value: Term) -> None:
+        """A step of a sum whose terms may be added in any order, and round once with a product in them."""
+        assert isinstance(total.value, Var)
+        self._body.append(Accumulate(total.value, "add", value.value, total.dtype.kind == "f"))
 
     # -- control ---------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ It is a subset of Python that Numba compiles::
 * ``inf``, ``nan``: f64 constants.
 * For kernels of several lanes, which devices run that have them: ``barrier()``; ``shuffle(x, k)``, the
   x of the lane whose number differs from this one's by the bits of k, among 32 neighbours.
+* ``atomic_add(a, k, x)``: a[k] += x, in words of 32 and 64 bits, whoever else does so meanwhile.
 
 frontend.py chooses between the two front ends, direct.py and inferred.py; operations.py is the table of
 operations that both read.

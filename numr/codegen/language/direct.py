@@ -289,6 +289,9 @@ class _Lowering(ast.NodeVisitor):
         slot = self.variables.get(name)
         if slot is not None:
             return self.builder.load(slot[0]), slot[1]
+        if name in self.pointers:
+            pointer, code = self.pointers[name]
+            return pointer, f"s:{code}"
         if name in _CONSTANTS:
             return ir.Constant(operations.llvm_type("f64"), _CONSTANTS[name]), "f64"
         raise self.error(node, f"{name} is not defined")

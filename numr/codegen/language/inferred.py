@@ -48,6 +48,7 @@ _TYPES: dict[str, Any] = {
     "bool": types.boolean,
 }
 _CODES = {t: c for c, t in _TYPES.items()}
+_CODES |= {types.CPointer(t): f"s:{c}" for c, t in _TYPES.items()}
 
 
 def parse_type(code: str) -> Any:
@@ -280,7 +281,7 @@ class Frontend:
 
     def _install(self, op: operations.Op, key: Any) -> None:
         cases = [
-            templates.signature(_TYPES[r], *(_TYPES[a] for a in args)) for r, args in op.signatures
+            templates.signature(parse_type(r), *map(parse_type, args)) for r, args in op.signatures
         ]
         template = _template(key, cases)
         self.typing.insert_function(template(self.typing))

@@ -18,6 +18,8 @@ UNSIGNED = ("u8", "u16", "u32", "u64")
 INTS = SIGNED + UNSIGNED
 NUMBERS = FLOATS + INTS
 ALL = NUMBERS + ("bool",)
+# What several may add to at a time.
+WORDS = ("i32", "i64", "u32", "u64", "f32", "f64")
 
 # Functions whose bodies or library bindings vectormath.py supplies, by number of arguments.
 MATH_1 = (
@@ -42,6 +44,8 @@ class Op:
 
 def llvm_type(code: str) -> Any:
     """The LLVM value type of a type code."""
+    if code[1:2] == ":":
+        return llvm_type(code[2:]).as_pointer()
     if code == "f32":
         return ir.FloatType()
     if code == "f64":
@@ -264,6 +268,12 @@ def _barrier(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any])
     return ir.Constant(llvm_type(ret), 0)
 
 
+def _atomic_add(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
+    name = "f" if codes[2] in FLOATS else "i"
+    call_named(b, f"numr.atomic_add.{name}{codes[2][1:]}", ir.VoidType(), args)
+    return ir.Constant(llvm_type(ret), 0)
+
+
 def _shuffle(b: ir.IRBuilder, ret: str, codes: tuple[str, ...], args: list[Any]) -> Any:
     """In words of 32 bits, which is what devices exchange."""
     x, mask = args
@@ -341,6 +351,7 @@ FUNCTIONS: tuple[Op, ...] = (
     Op("max_reassoc", _same(NUMBERS, 2), _extreme("max", "reassoc")),
     # Between lanes: what a device binds these names to is its own.
     Op("barrier", (("bool", ()),), _barrier),
+    Op("atomic_add", tuple(("bool", (f"s:{c}", "i64", c)) for c in WORDS), _atomic_add),
     Op("shuffle", tuple((c, (c, "i32")) for c in ALL), _shuffle),
     # Index arithmetic on operands known to be non-negative, the divisor known to be non-zero.
     Op("udiv", _same(INTS, 2), _unchecked("udiv")),

@@ -106,6 +106,8 @@ class PythonPrinter:
         dtype = self.dtypes[s.buffer]
         if s.mode == "set":
             return f"{place} = {self.stored(self.value(s.value), dtype)}"
+        if s.atomic:
+            return f"unused = atomic_{s.mode}({s.buffer}, {self.value(s.index)}, {self.value(s.value)})"
         old = self.load(s.buffer, s.index)
         return f"{place} = {self.stored(self.combine(s.mode, old, self.value(s.value), dtype, False), dtype)}"
 

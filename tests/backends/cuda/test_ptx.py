@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,6 +19,7 @@ from numr.errors import DeviceError
 from numr.ir.primitive import Primitive, Sample
 from numr.ir.text import Canonical
 from tests.backends.test_conformance import build, samples
+from tests.backends.test_derivatives import gradients, smooth_samples
 
 
 @functools.cache
@@ -57,13 +59,79 @@ def test_samples(prim: Primitive, sample: Sample) -> None:
     build_program(graph, tuple(map(bucket, graph.sizes)), Offline(), False)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("prim", "sample"), list(smooth_samples()))
+def test_derivatives(prim: Primitive, sample: Sample) -> None:
+    given, functions = gradients(prim, sample)
+    for f in functions:
+        kernels_of(f, *given)
+
+
+def kernels_of(f: Any, *args: Any) -> list[Kernel]:
+    graph = nr.jit(f).lower(*args)._graph
+    return build_program(graph, tuple(map(bucket, graph.sizes)), Offline(), False).kernels  # type: ignore[arg-type]
+
+
+def ptx_of(f: Any, *args: Any, fast_math: bool = False) -> list[str]:
+    return [compiler.compile_kernel(k, (9, 0), fast_math) for k in kernels_of(f, *args)]
+
+
+X = np.zeros((1000, 300), np.float32)
+
+
 def test_neighbouring_elements_are_loaded_and_stored_together() -> None:
-    x = np.zeros(1000, np.float32)
-    kernel = nr.jit(lambda x: x * 3 + 1).lower(x).kernels[0]._kernel
-    ptx = compiler.compile_kernel(kernel, (9, 0), False)
+    (ptx,) = ptx_of(lambda x: x * 3 + 1, X)
     assert "ld.global.nc.v4.f32" in ptx and "st.global.v4.f32" in ptx
     assert "fma" not in ptx  # a product and a sum round twice, as in NumPy
-    assert "fma.rn.ftz.f32" in compiler.compile_kernel(kernel, (9, 0), True)
+    assert "fma.rn.ftz.f32" in ptx_of(lambda x: x * 3 + 1, X, fast_math=True)[0]
+
+
+def test_rows_are_added_up_by_shuffles() -> None:
+    (ptx,) = ptx_of(lambda x: nr.softmax(x, axis=1), X)
+    assert "shfl.sync.bfly" in ptx and "bar.sync" in ptx
+
+
+def test_everything_is_added_up_in_two_stages() -> None:
+    first, second = ptx_of(lambda x: nr.sum(x), X)
+    assert "shfl.sync.bfly" in first and "shfl.sync.bfly" in second
+    assert "atom" not in first + second
+
+
+def test_matrix_products_go_through_shared_memory() -> None:
+    ptx = "".join(ptx_of(lambda a, b: a @ b, X, X.T.copy()))
+    assert "st.shared" in ptx and "ld.shared" in ptx and "fma.rn.f32" in ptx
+
+
+def test_atomics_only_for_integers_or_where_any_order_will_do() -> None:
+    at = np.zeros(1000, np.int64)
+
+    def f(x: Any, at: Any) -> Any:
+        return nr.scatter_add(nr.zeros(7, dtype=x.dtype), at, x)
+
+    for dtype, sum_of in (
+        ("int32", "s32"),
+        ("uint64", "u64"),
+        ("float32", "f32"),
+        ("float64", "f64"),
+    ):
+        x = np.zeros(1000, dtype)
+        deterministic = "".join(ptx_of(f, x, at))
+        with nr.config.override(deterministic=False):
+            free = "".join(ptx_of(f, x, at))
+        found = [
+            bool(re.search(rf"(atom|red)\.[a-z.]*add\.[suf]{sum_of[1:]}", p))
+            for p in (deterministic, free)
+        ]
+        assert found == [x.dtype.kind in "iu", True], (dtype, deterministic)
+
+
+@pytest.mark.parametrize("name", ["direct", "numba"])
+def test_both_front_ends(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NUMR_FRONTEND", name)
+    at = np.zeros(1000, np.int64)
+    (ptx,) = ptx_of(lambda x: nr.softmax(x, axis=1), X)
+    assert "shfl.sync.bfly" in ptx
+    ptx = "".join(ptx_of(lambda x, at: nr.scatter_add(nr.zeros(7, dtype=x.dtype), at, x), at, at))
+    assert "add.u64" in ptx
 
 
 def test_without_a_driver_the_error_says_so_and_the_cpu_goes_on() -> None:

@@ -18,7 +18,7 @@ from numr.codegen.kernel import Kernel
 from numr.codegen.language import frontend
 from numr.codegen.movement import copy_kernel, fill_kernel
 from numr.codegen.target import Backend, Capabilities
-from numr.dtypes import DType, as_dtype, int64
+from numr.dtypes import DType, as_dtype, float32, float64, int32, int64, uint32, uint64
 from numr.runtime.device_array import guard
 
 # Threads of a block that run one point together, at most.
@@ -27,6 +27,7 @@ CAPABILITIES = Capabilities(
     lanes=LANES,
     native=functions.NATIVE,
     fast=frozenset({"erfc:f32", "pow:f32"}),
+    atomics=frozenset((int32, int64, uint32, uint64, float32, float64)),
     rank=3,
 )
 

@@ -25,6 +25,8 @@ _LAYOUT = (
 _TYPES = {"f32": "float", "f64": "double", "bool": "i8"}
 _TARGET = re.compile(r"^target [^\n]*\n", re.M)
 _READ = ("tid.x", "ntid.x", "ctaid.x", "nctaid.x")
+# The first of the numbers that no front end gives to metadata.
+_METADATA = 1000
 # Buffers start at multiples of so many bytes, at least.
 ALIGNED = 16
 
@@ -172,7 +174,7 @@ def _around(kernel: Kernel, inner: str, params: list[tuple[str, str]]) -> str:
             "  %after = add nuw nsw i64 %j, 1",
             call("%j", "%after"),
             "  %rest = icmp slt i64 %after, %points",
-            "  br i1 %rest, label %some, label %again, !llvm.loop !2",
+            f"  br i1 %rest, label %some, label %again, !llvm.loop !{_METADATA + 2}",
         ]
     lines.append("again:")
     if lanes:
@@ -184,11 +186,12 @@ def _around(kernel: Kernel, inner: str, params: list[tuple[str, str]]) -> str:
         "done:",
         "  ret void",
         "}",
-        "!nvvm.annotations = !{!0}",
-        f'!0 = !{{void ({", ".join(o.split(" ")[0] for o in outer)})* @{kernel.entry}, !"kernel", i32 1}}',
-        "!nvvmir.version = !{!1}",
-        "!1 = !{{i32 {}, i32 {}, i32 {}, i32 {}}}".format(*toolchain().nvvm.ir_version()),
-        '!2 = distinct !{!2, !3}\n!3 = !{!"llvm.loop.unroll.disable"}',
+        f"!nvvm.annotations = !{{!{_METADATA}}}",
+        f'!{_METADATA} = !{{void ({", ".join(o.split(" ")[0] for o in outer)})* @{kernel.entry}, !"kernel", i32 1}}',
+        f"!nvvmir.version = !{{!{_METADATA + 1}}}",
+        f"!{_METADATA + 1} = !{{{', '.join(f'i32 {n}' for n in toolchain().nvvm.ir_version())}}}",
+        f"!{_METADATA + 2} = distinct !{{!{_METADATA + 2}, !{_METADATA + 3}}}",
+        f'!{_METADATA + 3} = !{{!"llvm.loop.unroll.disable"}}',
         "",
     ]
     return "\n".join(lines)

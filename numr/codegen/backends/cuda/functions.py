@@ -29,7 +29,7 @@ NATIVE = frozenset(LIBDEVICE) - {"erfc", "pow", "roundeven", "fabs", "fma"} | fr
 FAST = frozenset(("exp", "log", "log2", "log10", "sin", "cos", "tan", "pow"))
 
 _TYPES = {"f32": "float", "f64": "double"}
-_NAMED = re.compile(r'@"((?:numr|llvm)\.[a-z0-9.]+)"')
+_NAMED = re.compile(r'@"((?:numr|llvm)\.[a-z0-9_.]+)"')
 _DECLARED = re.compile(r'^declare [^\n]*@"(?:numr|llvm)\.[^\n]*\n', re.M)
 _NEGATED = re.compile(r"= fneg (?:[a-z]+ )*?(float|double) ")
 
@@ -56,6 +56,8 @@ def _definition(family: str, parts: list[str], fast_math: bool) -> tuple[str, di
     name, code = parts[0], parts[-1]
     if family == "numr" and name in _TOGETHER:
         return _TOGETHER[name]
+    if name == "atomic_add":
+        return _SUMS[code]
     if name in LIBDEVICE:
         return _library(name, code, fast_math)
     written = {
@@ -142,6 +144,31 @@ def _decimal(power: int) -> str:
     """A power of two as LLVM writes numbers of either type."""
     return f"0x{struct.pack('>d', float(power)).hex()}"
 
+
+def _integer_sum(bits: int) -> str:
+    return f"""define internal void @self(i{bits}* %p, i64 %k, i{bits} %x) alwaysinline {{
+  %q = getelementptr i{bits}, i{bits}* %p, i64 %k
+  %r = atomicrmw add i{bits}* %q, i{bits} %x monotonic
+  ret void
+}}"""
+
+
+def _float_sum(kind: str, bits: int) -> tuple[str, dict[str, str]]:
+    body = f"""define internal void @self({kind}* %p, i64 %k, {kind} %x) alwaysinline {{
+  %q = getelementptr {kind}, {kind}* %p, i64 %k
+  %r = call {kind} @llvm.nvvm.atomic.load.add.f{bits}.p0f{bits}({kind}* %q, {kind} %x)
+  ret void
+}}"""
+    name = f"llvm.nvvm.atomic.load.add.f{bits}.p0f{bits}"
+    return body, {name: f"{kind} @{name}({kind}*, {kind})"}
+
+
+_SUMS = {
+    "i32": (_integer_sum(32), {}),
+    "i64": (_integer_sum(64), {}),
+    "f32": _float_sum("float", 32),
+    "f64": _float_sum("double", 64),
+}
 
 _TOGETHER: dict[str, tuple[str, dict[str, str]]] = {
     "barrier": (

@@ -120,6 +120,9 @@ def language() -> dict[str, Any]:
 
 
 _TOGETHER = f"""
+def atomic_add(buffer, index, value):
+    cuda.atomic.add(buffer, index, value)
+
 def barrier():
     cuda.syncthreads()
 

@@ -156,6 +156,22 @@ def test_scatters_add_up_in_one_order(n: int, dtype: Any) -> None:
     np.testing.assert_array_equal(f(values, at).numpy(), got)
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.uint64, np.float32, np.float64])
+def test_sums_in_any_order(dtype: Any) -> None:
+    """Integers as they come, which changes nothing; other numbers where that is asked for."""
+    n = 300
+    values = np.arange(n).astype(dtype)
+    at = np.random.default_rng(2).integers(0, 7, n)
+    want = np.zeros(9, dtype)
+    np.add.at(want, at, values)
+    f = nr.jit(lambda v, at: nr.scatter_add(nr.zeros(9, dtype=v.dtype), at, v), device=CUDA)
+    with nr.config.override(deterministic=False):
+        assert "atomic" in str(f.lower(values, at).kernels[-1].ir)
+        np.testing.assert_array_equal(f(values, at).numpy(), want)
+    assert ("atomic" in str(f.lower(values, at).kernels[-1].ir)) == (want.dtype.kind in "iu")
+    np.testing.assert_array_equal(f(values, at).numpy(), want)
+
+
 def test_updates_of_parts() -> None:
     x = numbers(100)
     at = np.array([3, 99, -1, 0, 3])
