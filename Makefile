@@ -2,6 +2,8 @@
 # make test    a virtual environment, everything the tests need, and all checks
 # make bench   numr beside its peers, which get an environment of their own
 # make bench-webgpu   numr beside hand-written WGSL on the first adapter
+# make test-gpu    the tests that need an NVIDIA GPU, which "make test" leaves out
+# make bench-cuda  numr on an NVIDIA GPU beside its peers; BENCH_ARGS="--into docs/performance.md"
 # make clean   removes what these made
 #
 # Needs make, Python >= 3.11 and a reachable package index; PYTHON=... picks an interpreter.
@@ -14,7 +16,7 @@ PIP = pip --disable-pip-version-check
 bin = .venv/bin
 peers = .venv-bench/bin
 
-.PHONY: help demo test driver lint bench bench-webgpu clean
+.PHONY: help demo test test-gpu driver lint bench bench-webgpu bench-cuda clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -27,6 +29,9 @@ test: .venv/.test driver
 	$(bin)/mypy numr
 	$(bin)/python -m pytest -n auto
 
+test-gpu: .venv/.cuda
+	$(bin)/python -m pytest -m gpu -n 1
+
 lint: .venv/.test
 	$(bin)/ruff check --fix .
 	$(bin)/ruff format .
@@ -36,6 +41,9 @@ bench: .venv/.bench .venv-bench/.peers
 
 bench-webgpu: .venv/.test driver
 	$(bin)/python -m benchmarks.webgpu $(BENCH_ARGS)
+
+bench-cuda: .venv/.cuda
+	$(bin)/python -m benchmarks.cuda $(BENCH_ARGS)
 
 # Debian ships Python without ensurepip; virtualenv, or pip from outside the environment, does then.
 define make_venv
@@ -60,6 +68,10 @@ endef
 
 .venv/.test: pyproject.toml | .venv/bin/python
 	$(bin)/python -m $(PIP) install -q -e '.[test]'
+	@touch $@
+
+.venv/.cuda: pyproject.toml | .venv/bin/python
+	$(bin)/python -m $(PIP) install -q -e '.[test,cuda]'
 	@touch $@
 
 .venv/.bench: pyproject.toml | .venv/bin/python

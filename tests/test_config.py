@@ -19,6 +19,7 @@ OTHER: dict[str, Any] = {
     "default_float": "float32",
     "default_device": "reference",
     "fast_math": True,
+    "deterministic": False,
     "node_limit": 17,
     "cache": "read",
     "cache_dir": "elsewhere",

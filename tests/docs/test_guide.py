@@ -1,7 +1,8 @@
 """The guide is true: its Python blocks run in order, and print or raise what it says they do.
 
 A ```text block after a ```python block is what that block prints, and the exception it ends with;
-`...` stands for anything. Blocks of one page share their names, as in one session.
+`...` stands for anything. Blocks of one page share their names, as in one session. ```py blocks need a
+CUDA device: they run with `-m gpu`, and elsewhere in numba-cuda's simulator, in a process of its own.
 """
 
 from __future__ import annotations
@@ -10,13 +11,19 @@ import contextlib
 import doctest
 import io
 import linecache
+import os
 import re
+import subprocess
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+import numr as nr
 
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDE = DOCS / "guide"
@@ -41,16 +48,16 @@ class Block:
     expected: str | None = None
 
 
-def blocks_of(text: str) -> list[Block]:
+def blocks_of(text: str, chosen: str) -> list[Block]:
     blocks: list[Block] = []
-    last_end = -1
+    last_end, last = -1, ""
     for fence in _FENCE.finditer(text):
         language, body = fence.groups()
-        if language == "python":
+        if language == chosen:
             blocks.append(Block(body, text.count("\n", 0, fence.start(2)) + 1))
-        elif language == "text" and blocks and not text[last_end : fence.start()].strip():
+        elif language == "text" and last == chosen and not text[last_end : fence.start()].strip():
             blocks[-1].expected = body
-        last_end = fence.end()
+        last_end, last = fence.end(), language
     return blocks
 
 
@@ -85,21 +92,44 @@ def registries() -> Iterator[None]:
     target._MODULES.update(backends)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_page(page: Path) -> None:
+def check(page: Path, chosen: str, names: dict[str, object]) -> int:
+    """Runs the page's blocks of one kind, and says how many there were."""
     text = page.read_text()
     # numr's messages quote the user's line: let them find it, in a file of this name
     file = "example.py"
     linecache.cache[file] = (len(text), None, text.splitlines(keepends=True), file)
-    names: dict[str, object] = {"__name__": "__main__"}
+    blocks = blocks_of(text, chosen)
     try:
-        for block in blocks_of(text):
+        for block in blocks:
             printed = run(block, names, file)
             if block.expected is not None:
                 agrees = doctest.OutputChecker().check_output(block.expected, printed, _FLAGS)
                 assert agrees, f"{page.name}:{block.line} printed\n{printed}"
     finally:
         linecache.cache.pop(file, None)
+    return len(blocks)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page(page: Path) -> None:
+    check(page, "python", {"__name__": "__main__"})
+
+
+@pytest.mark.gpu
+def test_blocks_for_a_cuda_device() -> None:
+    assert check(GUIDE / "devices.md", "py", {"np": np, "nr": nr}) == 3
+
+
+def test_blocks_for_a_cuda_device_in_the_simulator() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-m", "gpu", "-p", "no:cacheprovider", __file__],
+        env={k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        | {"NUMBA_ENABLE_CUDASIM": "1"},
+        cwd=DOCS.parent,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0 and "1 passed" in done.stdout, done.stdout + done.stderr
 
 
 def test_there_is_a_guide() -> None:
