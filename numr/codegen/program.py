@@ -314,9 +314,11 @@ class _Assembler:
         operands = tuple((self.slots[base], self._views(chain)) for base, chain in step.operands)
         slot = self.slots[step.node] = self.fresh()
         params = {k: v for k, v in step.node.params.items() if k != "serial"}
-        if step.key in self.backend.library:
-            self.program.steps.append(Call(step.key, slot, operands, params))
-            return
+        library = self.backend.library
+        for key in (step.key, f"{step.key}:{step.operands[0][0].dtype.short}"):
+            if key in library:
+                self.program.steps.append(Call(key, slot, operands, params))
+                return
         made = expand(step.key, step.node, self.backend.name, self.backend.capabilities)
         shapes = tuple(self._extents(base.shape) for base, _ in step.operands)
         result = self._extents(step.node.shape), step.node.dtype

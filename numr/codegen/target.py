@@ -55,16 +55,20 @@ class Backend(Protocol):
     Attributes:
         name: what users pass as `device`.
         capabilities: what the device can do.
-        library: the calls that are not kernels, by key: functions of buffers and keyword parameters
-            that return a fresh buffer.
+        library: the calls that are not kernels, by key, in any dtype ("matmul") or in one of the first
+            operand ("matmul:f32"): functions of buffers and keyword parameters that return a fresh buffer.
     """
 
     name: str
-    library: Mapping[str, Callable[..., Any]]
 
     @property
     def capabilities(self) -> Capabilities:
         """What the device can do."""
+        ...
+
+    @property
+    def library(self) -> Mapping[str, Callable[..., Any]]:
+        """The calls that are not kernels."""
         ...
 
     def build(self, kernels: Sequence[Kernel], fast_math: bool) -> list[Any]:

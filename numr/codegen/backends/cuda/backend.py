@@ -11,7 +11,7 @@ import numpy as np
 
 from numr.codegen import kernels as kernel_store
 from numr.codegen import store
-from numr.codegen.backends.cuda import functions, memory
+from numr.codegen.backends.cuda import functions, library, memory
 from numr.codegen.backends.cuda.device import Device, name_of, open_device, simulated
 from numr.codegen.backends.cuda.print import CudaPrinter, points_of_thread
 from numr.codegen.kernel import Kernel
@@ -37,7 +37,6 @@ class Cuda:
 
     # The simulator takes a Python thread for each lane: two warps show what several do.
     capabilities = replace(CAPABILITIES, lanes=64) if simulated() else CAPABILITIES
-    library: Mapping[str, Callable[..., Any]] = {}
 
     def __init__(self, ordinal: int = 0) -> None:
         self.ordinal = ordinal
@@ -46,6 +45,10 @@ class Cuda:
     def numbered(self, ordinal: int) -> Cuda:
         """The backend of another device."""
         return self if ordinal == self.ordinal else Cuda(ordinal)
+
+    @property
+    def library(self) -> Mapping[str, Callable[..., Any]]:
+        return library.library()
 
     @property
     def device(self) -> Device:

@@ -29,6 +29,10 @@ class Device(Protocol):
     blocks: int
     allocated: int
 
+    def enter(self) -> None:
+        """Make it the one that the libraries of this thread work on."""
+        ...
+
     def compile(self, kernel: Kernel, fast_math: bool) -> bytes:
         """A kernel in the form that `load` takes, to keep on disk."""
         ...

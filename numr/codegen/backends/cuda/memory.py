@@ -29,6 +29,18 @@ class Storage:
             self.device.free(self.pointer, self.nbytes)
 
 
+class Borrowed:
+    """Memory that somebody else's object owns, which lives as long as an array over it."""
+
+    __slots__ = ("device", "nbytes", "owner", "pointer")
+
+    def __init__(self, device: Device, pointer: Any, nbytes: int, owner: Any) -> None:
+        self.device = device
+        self.pointer = pointer
+        self.nbytes = nbytes
+        self.owner = owner
+
+
 class CudaArray(DeviceArray):
     """An array in the memory of a CUDA device."""
 
@@ -50,6 +62,22 @@ def empty(device: Device, shape: tuple[int, ...], dtype: np.dtype[Any]) -> CudaA
     except MemoryError:
         raise messages.out_of_memory(shape, dtype, dtype.itemsize, device.free_memory()) from None
     return CudaArray(storage, shape, dtype)
+
+
+def borrowed(
+    device: Device,
+    pointer: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    owner: Any,
+    strides: tuple[int, ...] | None = None,
+) -> CudaArray:
+    """An array over somebody else's memory, with strides in elements; None if it is row-major."""
+    nbytes = math.prod(shape) * dtype.itemsize
+    if strides is not None:
+        last = sum((n - 1) * abs(s) for n, s in zip(shape, strides, strict=True) if n)
+        nbytes = (last + 1) * dtype.itemsize if math.prod(shape) else 0
+    return CudaArray(Borrowed(device, pointer, nbytes, owner), shape, dtype, strides)
 
 
 def upload(device: Device, array: Array) -> CudaArray:

@@ -32,6 +32,9 @@ class Simulator:
         self.threads, self.blocks = THREADS, BLOCKS
         self.allocated = 0
 
+    def enter(self) -> None:
+        pass
+
     def compile(self, kernel: Kernel, fast_math: bool) -> bytes:
         return CudaPrinter().launched(kernel).encode()
 
