@@ -16,6 +16,8 @@ from numr.primitives.source import const, leaf
 if TYPE_CHECKING:
     from numr.functions.updates import At
 
+_DLPACK_HOST = (devices.DLPACK_HOST, 0)
+
 
 class Array(Operators):
     """An n-dimensional array, computed when it is read.
@@ -205,15 +207,39 @@ class Array(Operators):
         copy: Any = None,
     ) -> Any:
         # Consumers of DLPack 1.0 see that the memory is not to be written to; others get a copy.
+        value = self._read("__dlpack__()")
+        here = getattr(value, "__dlpack_device__", lambda: _DLPACK_HOST)()
+        if here != _DLPACK_HOST and dl_device in (None, here):
+            copy = self._copies(copy, max_version)
+            lent = devices.copy(value) if copy else value
+            return lent.__dlpack__(stream=stream, max_version=max_version, copied=copy)
+        if here != _DLPACK_HOST and copy is False:
+            raise BufferError(f"an array on {self.device} cannot be on another device uncopied")
         value = self.numpy()
+        copy = self._copies(copy, max_version) or copy
+        return value.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
+
+    @staticmethod
+    def _copies(copy: bool | None, max_version: Any) -> bool:
         if copy is not True and (max_version is None or max_version < (1, 0)):
             if copy is False:
                 raise BufferError("numr arrays are read-only, which DLPack before 1.0 cannot say")
-            copy = True
-        return value.__dlpack__(max_version=max_version, dl_device=dl_device, copy=copy)
+            return True
+        return bool(copy)
 
     def __dlpack_device__(self) -> tuple[int, int]:
-        return (1, 0)
+        if self.device == devices.HOST:
+            return _DLPACK_HOST
+        value = self._read("__dlpack_device__()")
+        return getattr(value, "__dlpack_device__", lambda: _DLPACK_HOST)()  # type: ignore[no-any-return]
+
+    if not TYPE_CHECKING:  # which would take every misspelt name for one of these
+
+        def __getattr__(self, name: str) -> Any:
+            # How an array on a device tells other libraries its place, as __cuda_array_interface__.
+            if name.endswith("_array_interface__") and self.device != devices.HOST:
+                return getattr(self._read(name), name)
+            raise AttributeError(f"'Array' object has no attribute {name!r}", name=name, obj=self)
 
     def item(self) -> Any:
         """The one element as a Python scalar."""
@@ -367,8 +393,13 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
         from numr.functions.joining import stack
 
         return to_array(stack([to_array(item, dtype) for item in x]), dtype)
-    if hasattr(x, "__dlpack__") and not isinstance(x, (np.ndarray, np.generic)):
-        x = np.from_dlpack(x)
+    if not isinstance(x, (np.ndarray, np.generic, list, tuple)):
+        buffer = devices.adopted(x)
+        if buffer is not None:
+            shared = copy is not None and not copy
+            return to_array(from_value(buffer if shared else devices.copy(buffer)), dtype)
+        if hasattr(x, "__dlpack__"):
+            x = np.from_dlpack(x)
     wanted = None if dtype is None else as_dtype(dtype).dtype
     given_dtype = wanted is not None or hasattr(x, "dtype")
     try:

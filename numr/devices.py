@@ -10,9 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from numr import config
+from numr import config, messages
 
 HOST = "cpu"
+# What DLPack calls the host's memory.
+DLPACK_HOST = 1
 
 
 def device_of(buffer: Any) -> str:
@@ -40,6 +42,39 @@ def to_device(buffer: Any, device: str) -> Any:
 
     backend: target.Backend = target.get(device)
     return backend.upload(to_host(buffer))
+
+
+def copy(buffer: Any) -> Any:
+    """A fresh buffer with the contents of one that is not the host's."""
+    from numr.codegen import target
+
+    backend: target.Backend = target.get(buffer.device)
+    return backend.copy(buffer)
+
+
+def adopted(x: Any) -> Any:
+    """Another library's array as a buffer over the same memory, if it is on a device that numr has.
+
+    Returns:
+        None for what the host can read.
+
+    Raises:
+        DeviceError: for an array on a device that numr has not, or that cannot be used.
+    """
+    where = getattr(x, "__dlpack_device__", None)
+    kind = None if where is None else int(where()[0])
+    if kind == DLPACK_HOST:
+        return None
+    from numr.codegen import target
+
+    for name in target.names():
+        adopt = getattr(target.get(name), "adopt", None)
+        buffer = None if adopt is None else adopt(x)
+        if buffer is not None:
+            return buffer
+    if kind is not None:
+        raise messages.unknown_memory(type(x).__name__, kind)
+    return None
 
 
 def memory_of(device: str) -> str:

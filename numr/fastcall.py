@@ -14,8 +14,9 @@ import numpy as np
 
 from numr import config
 from numr.array import Array
-from numr.devices import HOST, device_of, memory_of
+from numr.devices import HOST, adopted, device_of, memory_of
 from numr.runtime.generated import define
+from numr.tree_kinds import kind_of
 
 if TYPE_CHECKING:
     from numr.jit import Plan
@@ -24,6 +25,7 @@ _UNPACK = {
     "array": "    if type(a{k}) is not Array or a{k}.weak: return None\n    v{k} = a{k}._value",
     "ndarray": "    v{k} = a{k}",
     "float": "    if type(a{k}) is not float: return None\n    v{k} = array(a{k})",
+    "adopted": "    v{k} = adopted(a{k})\n    if v{k} is None: return None",
     "sent float": "    if type(a{k}) is not float: return None\n    v{k} = upload(array(a{k}, f{k}))",
 }
 
@@ -37,6 +39,9 @@ def _kind(argument: Any, device: str) -> str | None:
         return "ndarray"
     if type(argument) is float:
         return "float" if here else "sent float"
+    if not here and type(argument) is not np.ndarray and kind_of(type(argument)) is None:
+        buffer = None if isinstance(argument, Array) else adopted(argument)
+        return "adopted" if buffer is not None and buffer.device == device else None
     return None
 
 
@@ -71,6 +76,7 @@ def fast_call(args: tuple[Any, ...], plan: Plan) -> Callable[[tuple[Any, ...]], 
 
     space: dict[str, Any] = {
         "Array": Array,
+        "adopted": adopted,
         "array": np.array,
         "get_config": config.get,
         "settings": config.get(),

@@ -18,11 +18,12 @@ from numr.errors import DeviceLostError, LeakedValueError
 from numr.ir.dims import Size
 from numr.ir.node import Node, new_trace, toposort
 from numr.primitives.source import CONST, IOTA, SIZE_OF, param
+from numr.runtime.ownership import owning
 from numr.tree_kinds import kind_of
 
 _SCALARS = (bool, int, float, complex)
 _ndarray = np.ndarray
-_float64 = dtypes.float64
+_LEAF_TREE = tree.structure(0.0)
 
 
 class TraceStatistics:
@@ -135,7 +136,7 @@ class Plan:
         program = bound if not captured else (lambda *values: bound(*values, *captured))
 
         def first(*values: Any) -> Any:
-            self.run, results = _owning(program, values)
+            self.run, results = owning(program, values)
             return results
 
         self.run = first
@@ -155,28 +156,6 @@ class Plan:
         if self.single:
             return from_value(results[0])
         return self.out_tree.unflatten([from_value(v) for v in results])
-
-
-def _owning(program: Callable[..., Any], values: Sequence[Any]) -> tuple[Callable[..., Any], Any]:
-    """The program, made to return no memory of its arguments (a caller may change a NumPy array
-    later), and its results on the given values. Which results are views never changes."""
-    results = program(*values)
-    mine = [v for v in values if type(v) is _ndarray]
-    views = [
-        k
-        for k, r in enumerate(results)
-        if type(r) is _ndarray and any(np.may_share_memory(r, v) for v in mine)
-    ]
-    if not views:
-        return program, results
-
-    def copied(results: Any) -> list[Any]:
-        return [np.array(r, order="C") if k in views else r for k, r in enumerate(results)]
-
-    return (lambda *values: copied(program(*values))), copied(results)
-
-
-_LEAF_TREE = tree.structure(0.0)
 
 
 class Jitted:
@@ -247,7 +226,6 @@ class Jitted:
             return self.__get__(args[0])(*args[1:], **kwargs)
         leaves, key, rebuild = self._signature(args, kwargs)
         specs, values = [], []
-        places: list[Any] = []
         for leaf in leaves:
             found = _leaf_spec(self._name, leaf)
             if found is None:
@@ -256,9 +234,7 @@ class Jitted:
                 return self._fun(*inner_args, **inner_kwargs)
             specs.append(found[0])
             values.append(found[1])
-            if type(leaf) is Array:
-                places.append(found[1])
-        device = self._device(places)
+        device = self._device(leaves, values)
         settings = config.fingerprint("trace"), config.fingerprint("program")
         full_key = (key, tuple(specs), device, *settings)
         plan = self._plans.get(full_key)
@@ -286,8 +262,8 @@ class Jitted:
 
         self._fast = fast_call(args, plan)
 
-    def _device(self, buffers: Sequence[Any]) -> str:
-        """Where a call runs whose array arguments have these buffers.
+    def _device(self, leaves: Sequence[Any], values: Sequence[Any]) -> str:
+        """Where a call with these arguments runs; NumPy's arrays and numbers go where others are.
 
         Raises:
             DeviceError: if they are not all there.
@@ -296,6 +272,11 @@ class Jitted:
         if device is not None:
             devices.require(device)
         where = None if device is None else devices.memory_of(device)
+        buffers = [
+            v
+            for x, v in zip(leaves, values, strict=True)
+            if type(x) is Array or type(v) is not _ndarray
+        ]
         for buffer in buffers:
             here = devices.device_of(buffer)
             if where is not None and here != where:
@@ -351,9 +332,8 @@ class Jitted:
         found = [_leaf_spec(self._name, leaf) for leaf in leaves]
         if any(f is None for f in found):
             raise LeakedValueError(f"jit({self._name}).trace needs concrete arguments")
-        places = [f[1] for f, x in zip(found, leaves, strict=True) if f and type(x) is Array]
-        device = devices.memory_of(self._device(places))
-        specs = [f[0] for f in found if f is not None]
+        specs, values = [f[0] for f in found if f], [f[1] for f in found if f]
+        device = devices.memory_of(self._device(leaves, values))
         return Traced(self._name, self._fun, rebuild, specs, device)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
@@ -421,7 +401,7 @@ def _leaf_spec(name: str, leaf: Any) -> tuple[tuple[DType, tuple[int, ...], bool
         dtype = dtypes.DEFAULT_BY_PYTHON[next(k for k in _SCALARS if isinstance(leaf, k))]
         return (dtype, (), True), np.asarray(leaf, dtype.dtype)
     try:
-        array = to_array(leaf)
+        array = to_array(leaf, copy=False)
     except TypeError as error:
         raise TypeError(
             f"jit({name}) got an argument of type {type(leaf).__name__}, which is not an array, a number or a "

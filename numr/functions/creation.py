@@ -78,7 +78,8 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
     """An array that shares memory with an array of another library.
 
     Args:
-        x: any object with `__dlpack__`, on the CPU. It must not be changed any more, unless copied.
+        x: any object with `__dlpack__`, in the host's memory or on a device that numr has ("cuda"). It
+            must not be changed any more, unless copied.
         device: where the array shall be.
         copy: True to copy the memory.
 
@@ -86,14 +87,17 @@ def from_dlpack(x: Any, /, *, device: Any = None, copy: bool | None = None) -> A
         Array of x's shape and dtype.
 
     Raises:
-        DeviceError: for a device that is not there.
+        DeviceError: for a device that is not there, or an array on a device that numr has not.
+        TypeError: for what has no `__dlpack__`.
 
     Examples:
         >>> import numpy as np, numr as nr
         >>> nr.from_dlpack(np.ones(2))
         numr.Array([1., 1.])
     """
-    return placed(to_array(np.from_dlpack(x), copy=bool(copy)), device)
+    if not hasattr(x, "__dlpack__"):
+        raise TypeError(f"from_dlpack takes an array with __dlpack__, not {type(x).__name__}")
+    return placed(to_array(x, copy=bool(copy)), device)
 
 
 def full(shape: Shape, fill_value: Any, dtype: Any = None, *, device: Any = None) -> Array:

@@ -76,6 +76,19 @@ def device_lost(device: str, location: Location | None = None) -> DeviceLostErro
     return DeviceLostError(compose(head, fix), location=location)
 
 
+def unknown_memory(kind: str, number: int) -> DeviceError:
+    """An array of another library on a device that numr has not.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.unknown_memory("Tensor", 10).args[0])
+        this Tensor is on a device that numr cannot use (10 in DLPack's numbering)
+          move it to the host's memory first, with its own library
+    """
+    head = f"this {kind} is on a device that numr cannot use ({number} in DLPack's numbering)"
+    return DeviceError(compose(head, "move it to the host's memory first, with its own library"))
+
+
 def device_gap(device: str, op: str, reason: str, location: Location | None = None) -> DeviceError:
     """An operation that a device cannot run.
 

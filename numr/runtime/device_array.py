@@ -55,6 +55,11 @@ class DeviceArray:
         """How many elements further the next along each axis is."""
         return row_major(self.shape) if self.strides is None else self.strides
 
+    @property
+    def is_borrowed(self) -> bool:
+        """Whether the memory is another library's, who may write to it."""
+        return getattr(self.storage, "owner", None) is not None
+
     def reshape(self, shape: tuple[int, ...]) -> Self:
         if not self.is_contiguous:
             raise ValueError("only a row-major array has another shape without a copy")
@@ -74,16 +79,22 @@ class DeviceArray:
 
 
 def guard(
-    kind: type[DeviceArray], specs: Sequence[tuple[np.dtype[Any], tuple[int, ...]]]
+    kind: type[DeviceArray],
+    specs: Sequence[tuple[np.dtype[Any], tuple[int, ...]]],
+    device: Any = None,
 ) -> Callable[..., bool]:
-    """A check that arguments are row-major arrays of a kind, of these dtypes and shapes, in one expression."""
+    """A check that arguments are row-major arrays of a kind, of these dtypes and shapes, in one expression;
+    and of one device, where there may be several."""
     tests = [
         f"type(a{k}) is kind and a{k}.strides is None and a{k}.shape == {shape}"
         f" and a{k}.dtype is d{k}"
+        f"{'' if device is None else f' and a{k}.storage.device is device'}"
         for k, (_, shape) in enumerate(specs)
     ]
     names = ", ".join(f"a{k}" for k in range(len(specs)))
-    space = {"kind": kind} | {f"d{k}": dtype for k, (dtype, _) in enumerate(specs)}
+    space = {"kind": kind, "device": device} | {
+        f"d{k}": dtype for k, (dtype, _) in enumerate(specs)
+    }
     lines = [f"def accepts({names}): return {' and '.join(tests) or True}"]
     return define("accepts", lines, space)  # type: ignore[no-any-return]
 

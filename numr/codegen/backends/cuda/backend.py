@@ -11,7 +11,7 @@ import numpy as np
 
 from numr.codegen import kernels as kernel_store
 from numr.codegen import store
-from numr.codegen.backends.cuda import functions, library, memory
+from numr.codegen.backends.cuda import adoption, functions, library, memory
 from numr.codegen.backends.cuda.device import Device, name_of, open_device, simulated
 from numr.codegen.backends.cuda.print import CudaPrinter, points_of_thread
 from numr.codegen.kernel import Kernel
@@ -118,13 +118,17 @@ class Cuda:
         return buffer.spread(shape, axes)
 
     def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
-        return guard(memory.CudaArray, [(d.dtype, tuple(map(int, shape))) for d, shape in specs])
+        wanted = [(d.dtype, tuple(map(int, shape))) for d, shape in specs]
+        return guard(memory.CudaArray, wanted, self.device)
 
     def upload(self, array: np.ndarray[Any, Any]) -> Any:
         return memory.upload(self.device, array)
 
     def download(self, buffer: Any) -> np.ndarray[Any, Any]:
         return memory.download(buffer if buffer.is_contiguous else self.copy(buffer))
+
+    def adopt(self, x: Any) -> Any:
+        return adoption.adopt(x)
 
     def wait(self) -> None:
         self.device.wait()

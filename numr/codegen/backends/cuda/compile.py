@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from numr import messages
-from numr.codegen.backends.cuda import functions
+from numr.codegen.backends.cuda import functions, memory
 from numr.codegen.backends.cuda.print import CudaPrinter, points_of_thread, shared_memory
 from numr.codegen.kernel import Kernel
 from numr.codegen.language import frontend
@@ -27,8 +27,6 @@ _TARGET = re.compile(r"^target [^\n]*\n", re.M)
 _READ = ("tid.x", "ntid.x", "ctaid.x", "nctaid.x")
 # The first of the numbers that no front end gives to metadata.
 _METADATA = 1000
-# Buffers start at multiples of so many bytes, at least.
-ALIGNED = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +109,9 @@ def _around(kernel: Kernel, inner: str, params: list[tuple[str, str]]) -> str:
         if name == "lane" or name in names:
             continue
         kind = _type(code)
-        outer.append(
-            f"{kind} {'noalias ' if code[0] == 'p' else ''}{f'align {ALIGNED} ' if kind[-1] == '*' else ''}%{name}"
-        )
+        alone = "noalias " if code[0] == "p" else ""
+        aligned = f"align {memory.ALIGNED} " if kind[-1] == "*" else ""
+        outer.append(f"{kind} {alone}{aligned}%{name}")
         given.append(f"{kind} %{name}")
     lanes = kernel.lanes > 1
     count = points_of_thread(kernel)

@@ -17,6 +17,7 @@ class Device(Protocol):
 
     Attributes:
         name: what users pass as `device`.
+        ordinal: its number.
         fingerprint: what of it changes compiled code.
         threads: how many threads of a block run points of one lane.
         blocks: how many blocks keep it busy; more points than their threads have are run in turn.
@@ -24,6 +25,7 @@ class Device(Protocol):
     """
 
     name: str
+    ordinal: int
     fingerprint: str
     threads: int
     blocks: int
@@ -69,6 +71,22 @@ class Device(Protocol):
 
     def read(self, pointer: Any, array: np.ndarray[Any, Any]) -> None:
         """Fill a row-major array of the host's from the device, after all work that was started."""
+        ...
+
+    def copy(self, pointer: Any, source: Any, nbytes: int) -> None:
+        """Copy bytes from one place of the device's memory to another."""
+        ...
+
+    def stream(self) -> int:
+        """The stream that work goes to: CuPy's current one, else the one all others wait for, 0."""
+        ...
+
+    def order(self, before: int, after: int) -> None:
+        """Let what a stream is given from now on wait for what another was given."""
+        ...
+
+    def place_of(self, pointer: Any) -> int:
+        """The number of the device whose memory an address is in."""
         ...
 
     def wait(self) -> None:

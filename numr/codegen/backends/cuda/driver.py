@@ -34,6 +34,8 @@ _MULTIPROCESSORS, _MAJOR, _MINOR, _POOLS = 16, 75, 76, 115
 _RELEASE_THRESHOLD = 4
 _POINTER, _SIZE, _END = 1, 2, 0
 _SUCCESS = 0
+# The stream that all others wait for, by another name than 0; events only to wait for; whose memory it is.
+_LEGACY, _NO_TIMING, _ORDINAL = 1, 2, 9
 
 _word = ctypes.c_uint64
 _address = ctypes.c_void_p
@@ -81,6 +83,7 @@ class DriverDevice:
 
     def __init__(self, ordinal: int) -> None:
         self.name = name_of(ordinal)
+        self.ordinal = ordinal
         self.call = _Calls()
         count, self.handle = ctypes.c_int(), ctypes.c_int()
         try:
@@ -130,10 +133,25 @@ class DriverDevice:
         """Make the context this thread's."""
         self.call("cuCtxSetCurrent", self.context)
 
-    def stream(self) -> Any:
-        """The stream that work goes to: CuPy's current one, else the one all others wait for."""
+    def stream(self) -> int:
         cupy = sys.modules.get("cupy")
-        return _address(cupy.cuda.get_current_stream().ptr if cupy is not None else 0)
+        return cupy.cuda.get_current_stream().ptr if cupy is not None else 0
+
+    def order(self, before: int, after: int) -> None:
+        if (before or _LEGACY) == (after or _LEGACY):
+            return
+        event = _address()
+        with self._watched():
+            self.call("cuEventCreate", ctypes.byref(event), _NO_TIMING)
+            self.call("cuEventRecord", event, _address(before))
+            self.call("cuStreamWaitEvent", _address(after), event, 0)
+            self.call("cuEventDestroy_v2", event)
+
+    def place_of(self, pointer: int) -> int:
+        ordinal = ctypes.c_int()
+        self.enter()
+        self.call("cuPointerGetAttribute", ctypes.byref(ordinal), _ORDINAL, _word(pointer))
+        return ordinal.value
 
     @contextlib.contextmanager
     def _watched(self) -> Any:
@@ -184,7 +202,9 @@ class DriverDevice:
                     words[k] = a.storage.pointer
                     k += 1
                 set_context(context)
-                code = launch(loaded, blocks, 1, 1, threads, 1, 1, 0, self.stream(), None, state[1])
+                code = launch(
+                    loaded, blocks, 1, 1, threads, 1, 1, 0, _address(self.stream()), None, state[1]
+                )
             if code != _SUCCESS:
                 with self._watched():
                     self.call.fail("cuLaunchKernel", code)
@@ -197,7 +217,10 @@ class DriverDevice:
         pointer = _word()
         with self._watched():
             self.call(
-                "cuMemAllocAsync", ctypes.byref(pointer), _word(max(nbytes, 16)), self.stream()
+                "cuMemAllocAsync",
+                ctypes.byref(pointer),
+                _word(max(nbytes, 16)),
+                _address(self.stream()),
             )
         self.allocated += nbytes
         return pointer.value
@@ -207,7 +230,7 @@ class DriverDevice:
         if not self.lost:
             # Whatever is wrong is told by the next call that can raise.
             self.call.library.cuCtxSetCurrent(self.context)
-            self.call.library.cuMemFreeAsync(_word(pointer), self.stream())
+            self.call.library.cuMemFreeAsync(_word(pointer), _address(self.stream()))
 
     def free_memory(self) -> int:
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
@@ -223,12 +246,12 @@ class DriverDevice:
                 _word(pointer),
                 _address(array.ctypes.data),
                 ctypes.c_size_t(array.nbytes),
-                self.stream(),
+                _address(self.stream()),
             )
 
     def read(self, pointer: int, array: np.ndarray[Any, Any]) -> None:
         with self._watched():
-            stream = self.stream()
+            stream = _address(self.stream())
             self.call(
                 "cuMemcpyDtoHAsync_v2",
                 _address(array.ctypes.data),
@@ -238,9 +261,14 @@ class DriverDevice:
             )
             self.call("cuStreamSynchronize", stream)
 
+    def copy(self, pointer: int, source: int, nbytes: int) -> None:
+        with self._watched():
+            size, stream = ctypes.c_size_t(nbytes), _address(self.stream())
+            self.call("cuMemcpyDtoDAsync_v2", _word(pointer), _word(source), size, stream)
+
     def wait(self) -> None:
         with self._watched():
-            self.call("cuStreamSynchronize", self.stream())
+            self.call("cuStreamSynchronize", _address(self.stream()))
 
     def describe(self) -> Mapping[str, str]:
         name, version, total = ctypes.create_string_buffer(256), ctypes.c_int(), ctypes.c_size_t()

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 
 from numr import messages
+from numr.codegen.backends.cuda import interchange
 from numr.codegen.backends.cuda.device import Device
 from numr.runtime.device_array import DeviceArray
 
 Array = np.ndarray[Any, Any]
+# Kernels rely on arrays to start at multiples of so many bytes.
+ALIGNED = 16
 
 
 class Storage:
@@ -50,6 +53,16 @@ class CudaArray(DeviceArray):
     def device(self) -> str:  # type: ignore[override]
         return self.storage.device.name  # type: ignore[no-any-return]
 
+    @property
+    def __cuda_array_interface__(self) -> dict[str, Any]:
+        return interchange.describe(self)
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return interchange.KIND, self.storage.device.ordinal
+
+    def __dlpack__(self, *, stream: Any, max_version: Any, copied: bool) -> Any:
+        return interchange.give(self, stream, max_version, copied)
+
 
 def empty(device: Device, shape: tuple[int, ...], dtype: np.dtype[Any]) -> CudaArray:
     """A fresh array, whose contents may be anything.
@@ -73,11 +86,35 @@ def borrowed(
     strides: tuple[int, ...] | None = None,
 ) -> CudaArray:
     """An array over somebody else's memory, with strides in elements; None if it is row-major."""
-    nbytes = math.prod(shape) * dtype.itemsize
-    if strides is not None:
-        last = sum((n - 1) * abs(s) for n, s in zip(shape, strides, strict=True) if n)
-        nbytes = (last + 1) * dtype.itemsize if math.prod(shape) else 0
+    _, nbytes = _span(shape, dtype, strides)
     return CudaArray(Borrowed(device, pointer, nbytes, owner), shape, dtype, strides)
+
+
+def _span(
+    shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...] | None
+) -> tuple[int, int]:
+    """How many bytes before its first element an array's memory begins, and how many it is long."""
+    if strides is None or not math.prod(shape):
+        return 0, math.prod(shape) * dtype.itemsize
+    steps = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
+    before = -sum(s for s in steps if s < 0)
+    after = sum(s for s in steps if s > 0)
+    return before * dtype.itemsize, (before + after + 1) * dtype.itemsize
+
+
+def realigned(
+    device: Device,
+    pointer: Any,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    strides: tuple[int, ...] | None,
+) -> CudaArray:
+    """A copy of somebody else's memory, with its strides, whose first element is where kernels want it."""
+    before, nbytes = _span(shape, dtype, strides)
+    shift = -before % ALIGNED
+    storage = empty(device, (shift + nbytes,), np.dtype(np.uint8)).storage
+    device.copy(storage.pointer + shift, pointer - before, nbytes)
+    return borrowed(device, storage.pointer + shift + before, shape, dtype, storage, strides)
 
 
 def upload(device: Device, array: Array) -> CudaArray:

@@ -28,6 +28,7 @@ class Simulator:
 
     def __init__(self, ordinal: int) -> None:
         self.name = name_of(ordinal)
+        self.ordinal = ordinal
         self.fingerprint = "simulator"
         self.threads, self.blocks = THREADS, BLOCKS
         self.allocated = 0
@@ -75,6 +76,18 @@ class Simulator:
 
     def read(self, pointer: Any, array: np.ndarray[Any, Any]) -> None:
         array.reshape(-1).view(np.uint8)[:] = pointer[: array.nbytes]
+
+    def copy(self, pointer: Any, source: Any, nbytes: int) -> None:
+        pointer[:nbytes] = source[:nbytes]
+
+    def stream(self) -> int:
+        return 0
+
+    def order(self, before: int, after: int) -> None:
+        pass
+
+    def place_of(self, pointer: Any) -> int:
+        raise BufferError("simulated memory is not shared with other libraries")
 
     def wait(self) -> None:
         pass
