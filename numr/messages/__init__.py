@@ -10,6 +10,8 @@ from numr.messages.arrays import index_out_of_range as index_out_of_range
 from numr.messages.arrays import shape_mismatch as shape_mismatch
 from numr.messages.checking import wrong_result as wrong_result
 from numr.messages.devices import arguments_elsewhere as arguments_elsewhere
+from numr.messages.devices import device_failed as device_failed
+from numr.messages.devices import device_fault as device_fault
 from numr.messages.devices import device_gap as device_gap
 from numr.messages.devices import device_lacks_dtype as device_lacks_dtype
 from numr.messages.devices import device_lost as device_lost

@@ -89,6 +89,39 @@ def unknown_memory(kind: str, number: int) -> DeviceError:
     return DeviceError(compose(head, "move it to the host's memory first, with its own library"))
 
 
+def device_fault(device: str, error: str, location: Location | None = None) -> DeviceLostError:
+    """A device that has run a kernel with a fault, after which it runs nothing more in this process.
+
+    Examples:
+        >>> from numr import messages
+        >>> error = messages.device_fault("cuda", "CUDA_ERROR_ILLEGAL_ADDRESS (an illegal access)")
+        >>> print(error.args[0])
+        device "cuda" was lost: CUDA_ERROR_ILLEGAL_ADDRESS (an illegal access); arrays on it are gone
+          it runs nothing more in this process: start Python again, or go on with device="cpu"
+          a kernel that was started before has failed, numr's or another library's
+    """
+    head = f'device "{device}" was lost: {error}; arrays on it are gone'
+    fix = 'it runs nothing more in this process: start Python again, or go on with device="cpu"'
+    cause = "a kernel that was started before has failed, numr's or another library's"
+    return DeviceLostError(compose(head, fix, cause), location=location)
+
+
+def device_failed(
+    device: str, error: str, fix: str | None = None, location: Location | None = None
+) -> DeviceError:
+    """A call of a device's driver that failed, and the device is still there.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.device_failed("cuda", "cuLaunchKernel: an invalid argument").args[0])
+        device "cuda" does not do what numr asks for: cuLaunchKernel: an invalid argument
+          please report this, with what `python -m numr.info` prints
+    """
+    head = f'device "{device}" does not do what numr asks for: {error}'
+    report = "please report this, with what `python -m numr.info` prints"
+    return DeviceError(compose(head, fix or report), location=location)
+
+
 def device_gap(device: str, op: str, reason: str, location: Location | None = None) -> DeviceError:
     """An operation that a device cannot run.
 

@@ -29,11 +29,7 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
     monkeypatch.delenv("NUMBA_ENABLE_CUDASIM", raising=False)
     monkeypatch.setenv("NUMR_CACHE_DIR", str(tmp_path))
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
-    opened = device.open_device
-    anew = functools.cache(opened.__wrapped__)
-    for name, module in list(sys.modules.items()):
-        if name.startswith("numr.") and getattr(module, "open_device", None) is opened:
-            monkeypatch.setattr(module, "open_device", anew)
+    monkeypatch.setattr(device, "_opened", functools.cache(device._opened.__wrapped__))
     others = {name: b for name, b in target._LOADED.items() if not name.startswith("cuda")}
     monkeypatch.setattr(target, "_LOADED", others)
     monkeypatch.setattr(program, "PROGRAMS", Recent(2**24))
@@ -91,7 +87,11 @@ class FakeCupy(types.ModuleType):
         self.fake = fake
         self.current: FakeStream | None = None
         self.default = types.SimpleNamespace(ptr=0)
-        self.cuda = types.SimpleNamespace(get_current_stream=lambda: self.current or self.default)
+        self.cuda = types.SimpleNamespace(get_current_stream=self._stream)
+
+    def _stream(self, device_id: int = -1) -> Any:
+        here = self.current is not None and self.current.device is self.fake.devices[device_id]
+        return self.current if here else self.default
 
     def stream(self, device: int = 0, blocking: bool = True) -> Any:
         """A new stream."""

@@ -55,7 +55,7 @@ class Cuda:
         return open_device(self.ordinal)
 
     def ready(self) -> None:
-        open_device(self.ordinal)
+        self.device.ready()
 
     def build(self, kernels: Sequence[Kernel], fast_math: bool) -> list[Any]:
         """Kernels as (kernel, what the device loaded)."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -31,8 +33,17 @@ class Device(Protocol):
     blocks: int
     allocated: int
 
-    def enter(self) -> None:
-        """Make it the one that the libraries of this thread work on."""
+    def within(self) -> contextlib.AbstractContextManager[None]:
+        """In a `with`, it is the one that the libraries of this thread work on; afterwards it is the one
+        that was."""
+        ...
+
+    def ready(self) -> None:
+        """Check that it takes work.
+
+        Raises:
+            DeviceLostError: if it does no more.
+        """
         ...
 
     def compile(self, kernel: Kernel, fast_math: bool) -> bytes:
@@ -103,13 +114,21 @@ def simulated() -> bool:
     return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
 
 
-@functools.cache
+_opening = threading.RLock()
+
+
 def open_device(ordinal: int) -> Device:
     """A device by its number, opened on first use.
 
     Raises:
         DeviceError: if there is no driver, no such device, or it is too old, saying which.
     """
+    with _opening:  # several threads get the same one
+        return _opened(ordinal)
+
+
+@functools.cache
+def _opened(ordinal: int) -> Device:
     if simulated():
         from numr.codegen.backends.cuda.simulator import Simulator
 

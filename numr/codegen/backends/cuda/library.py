@@ -50,8 +50,8 @@ def _of_device_arrays(cupy: Any, function: Callable[..., Array]) -> Callable[...
     @functools.wraps(function)
     def call(*arrays: memory.CudaArray, **params: Any) -> memory.CudaArray:
         device = arrays[0].storage.device
-        device.enter()
-        result = cupy.ascontiguousarray(function(*(lent(cupy, a) for a in arrays), **params))
+        with device.within():
+            result = cupy.ascontiguousarray(function(*(lent(cupy, a) for a in arrays), **params))
         return memory.borrowed(device, result.data.ptr, result.shape, result.dtype, result)
 
     return call

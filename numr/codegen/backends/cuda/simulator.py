@@ -7,6 +7,7 @@ the compiler libraries: slowly, one block after another, for tests of small case
 from __future__ import annotations
 
 import builtins
+import contextlib
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -33,7 +34,10 @@ class Simulator:
         self.threads, self.blocks = THREADS, BLOCKS
         self.allocated = 0
 
-    def enter(self) -> None:
+    def within(self) -> contextlib.AbstractContextManager[None]:
+        return contextlib.nullcontext()
+
+    def ready(self) -> None:
         pass
 
     def compile(self, kernel: Kernel, fast_math: bool) -> bytes:
