@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import collections
 import itertools
 from collections.abc import Callable, Iterable, Sequence
@@ -110,6 +111,7 @@ class FakeDevice:
         self.error = 0
         self.live = self.used = self.kept = self.threshold = 0
         self.allocations: dict[int, Allocation] = {}
+        self._addresses: list[int] = []  # in order
         self.streams: dict[int, Stream] = {0: Stream(self)}
         self.streams[1] = self.streams[0]
         self.fault_code = 0
@@ -131,9 +133,7 @@ class FakeDevice:
 
     def lend(self, array: np.ndarray[Any, Any]) -> int:
         """The address of memory here that somebody else owns: that of a row-major array of the host's."""
-        foreign = Allocation(array.nbytes, array.reshape(-1).view(np.uint8))
-        self.allocations[foreign.address] = foreign
-        return foreign.address
+        return self._add(Allocation(array.nbytes, array.reshape(-1).view(np.uint8)))
 
     def allocate(self, nbytes: int, stream: Stream) -> int | None:
         """Memory from the pool, in the order of a stream; None if there is not enough."""
@@ -143,7 +143,7 @@ class FakeDevice:
         self.used += nbytes
         self.live += 1
         made = Allocation(nbytes)
-        self.allocations[made.address] = made
+        self._add(made)
 
         def begin() -> None:
             made.state = "live"
@@ -168,7 +168,9 @@ class FakeDevice:
             found.memory[:] = 0xA5
             self._freed.append(found)
             if len(self._freed) > QUARANTINE:
-                self.allocations.pop(self._freed.popleft().address, None)
+                oldest = self._freed.popleft().address
+                del self.allocations[oldest]
+                self._addresses.remove(oldest)
 
         return end
 
@@ -178,12 +180,17 @@ class FakeDevice:
 
     def owner(self, address: int) -> Allocation | None:
         """The allocation that an address is in."""
-        found = self.allocations.get(address)
-        if found is None:
-            for a in list(self.allocations.values()):
-                if a.address <= address < a.address + max(a.nbytes, 1):
-                    return a
-        return found
+        before = bisect.bisect_right(self._addresses, address) - 1
+        if before < 0:
+            return None
+        found = self.allocations[self._addresses[before]]
+        return found if address < found.address + max(found.nbytes, 1) else None
+
+    def _add(self, allocation: Allocation) -> int:
+        address = allocation.address
+        self.allocations[address] = allocation
+        bisect.insort(self._addresses, address)
+        return address
 
     def bytes_at(self, address: int, nbytes: int | None = None) -> np.ndarray[Any, Any]:
         """Memory from an address to the end of its allocation, or so much of it.

@@ -182,7 +182,8 @@ class DriverDevice:
                 raise
         if ordinal >= count.value:
             there = [name_of(k) for k in range(count.value)]
-            reason = f"of CUDA devices there are {count.value}"
+            number = {0: "is no CUDA device", 1: "is one CUDA device"}
+            reason = f"there {number.get(count.value, f'are {count.value} CUDA devices')}"
             raise messages.no_device(self.name, reason, [*there, "cpu"])
         self.call("cuDeviceGet", ctypes.byref(self.handle), ordinal)
         self.capability = self._attribute(_MAJOR), self._attribute(_MINOR)
@@ -223,15 +224,15 @@ class DriverDevice:
     def push(self) -> bool:
         """Make the context this thread's; whether `pop` has to undo that."""
         current = _address()
-        code = self._get_context(ctypes.byref(current))
-        if current.value == self._context and code == _SUCCESS:
+        if self._get_context(ctypes.byref(current)) == _SUCCESS and current.value == self._context:
             return False
-        if current.value is None and self.ordinal == 0:
-            # What all libraries would make this thread's anyway.
-            self.call("cuCtxSetCurrent", self._context)
-            return False
-        self.call("cuCtxPushCurrent_v2", self._context)
-        return True
+        # On the first device is what all libraries would make this thread's anyway.
+        stays = current.value is None and self.ordinal == 0
+        try:
+            self.call("cuCtxSetCurrent" if stays else "cuCtxPushCurrent_v2", self._context)
+        except DriverError as error:
+            raise self.failure(error) from None
+        return not stays
 
     def pop(self) -> None:
         """What was this thread's context before `push` is it again."""
