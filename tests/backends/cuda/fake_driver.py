@@ -62,22 +62,32 @@ class _Function:
 
     def __init__(self, driver: FakeDriver, name: str, method: Callable[..., None]) -> None:
         self.driver, self.name, self.method = driver, name, method
-        parameters = inspect.signature(method).parameters.values()
-        self.convert = [CONVERSIONS[p.annotation] for p in parameters]
-        self.argtypes: Any = None
+        self.kinds = [p.annotation for p in inspect.signature(method).parameters.values()]
+        self.convert = [CONVERSIONS[kind] for kind in self.kinds]
+        self.types: Any = None
         self.restype: Any = ctypes.c_int
+
+    @property
+    def argtypes(self) -> Any:
+        """With these, ctypes passes an integer as wide as they say."""
+        return self.types
+
+    @argtypes.setter
+    def argtypes(self, types: Any) -> None:
+        wanted = [4 if kind == "Int" else 8 for kind in self.kinds]
+        assert [ctypes.sizeof(t) for t in types] == wanted, f"the parameters of {self.name}"
+        self.types = types
 
     def __call__(self, *args: Any) -> int:
         driver = self.driver
         with driver.lock:
             try:
-                if self.argtypes is not None:
-                    args = tuple(
-                        t(a) if isinstance(a, int) else a
-                        for t, a in zip(self.argtypes, args, strict=True)
-                    )
-                assert len(args) == len(self.convert), f"{len(args)} parameters"
-                values = [convert(a) for convert, a in zip(self.convert, args, strict=True)]
+                assert len(args) == len(self.kinds), f"{len(args)} parameters"
+                typed = self.types is not None
+                values = [
+                    a if typed and type(a) is int and 0 <= a < 2**63 else convert(a)
+                    for a, convert in zip(args, self.convert, strict=True)
+                ]
                 driver.log.append((self.name, *values))
                 code = driver.forced(self.name)
                 if code != SUCCESS:

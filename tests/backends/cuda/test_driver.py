@@ -276,7 +276,11 @@ import sys
 import numpy as np, numr as nr
 from numr.codegen.backends.cuda import compile as compiler, driver
 from tests.backends.cuda.fake_driver import FakeDriver
-fake = FakeDriver()
+class Ending(FakeDriver):
+    def forced(self, name, ending=sys.is_finalizing):
+        assert not ending(), "the driver has ended"
+        return super().forced(name)
+fake = Ending()
 driver._library = lambda: fake
 compiler.toolchain = lambda: compiler.Toolchain(None, None, b"", "none")
 x = nr.asarray(np.ones(3), device="cuda")

@@ -140,10 +140,8 @@ class _Within:
         self.device = device
 
     def __enter__(self) -> None:
-        device = self.device
-        if device.lost:
-            raise device.failure(device.lost)
-        self.pushed = device.push()
+        self.device.ready()
+        self.pushed = self.device.push()
 
     def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
         if self.pushed:
@@ -160,7 +158,7 @@ class DriverDevice:
         self.ordinal = ordinal
         self.call = _Calls()
         self._get_context = self.call.library.cuCtxGetCurrent
-        self.lost: DriverError | None = None
+        self.lost = ""  # or the error after which it runs nothing more
         self.allocated = 0
         self.process = os.getpid()
         # The streams that memory was made on, but for the default one: they live as long as it does.
@@ -243,7 +241,7 @@ class DriverDevice:
 
     def ready(self) -> None:
         if self.lost:
-            raise self.failure(self.lost)
+            raise messages.device_fault(self.name, self.lost)
 
     def failure(self, error: DriverError) -> Exception:
         """What users are told of an error of the driver's."""
@@ -252,7 +250,7 @@ class DriverDevice:
             fix = 'start processes anew: multiprocessing.set_start_method("spawn")'
             return messages.device_failed(self.name, f"{error}: {reason}", fix)
         if error.code in _FATAL:
-            self.lost = error
+            self.lost = error.text
             return messages.device_fault(self.name, error.text)
         if error.code == _OUT_OF_MEMORY:
             return messages.device_failed(self.name, str(error), "let go of arrays that are on it")
@@ -370,8 +368,8 @@ class DriverDevice:
         self, pointer: int, nbytes: int, ending: Callable[[], bool] = sys.is_finalizing
     ) -> None:
         self.allocated -= nbytes
-        if self.lost or ending():
-            return
+        if ending():
+            return  # and perhaps the driver has ended
         made_on = self._streams.pop(pointer, None)
         home = made_on.ptr if made_on is not None else 0
         # What is wrong is told by the next call that can raise.
