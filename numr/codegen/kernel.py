@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from numr.dtypes import DType
+from numr.dtypes import DType, int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,10 +195,17 @@ class Kernel:
         """Canonical text: the kernel's identity."""
         heads = [f"{b.name}:{'out ' if b.written else ''}{b.dtype.short}" for b in self.buffers]
         lines = [f"kernel({', '.join([*heads, *self.sizes])})"]
+        if self.index is not int64:
+            lines.append(f"  positions {self.index.short}")
         if self.lanes > 1:
             lines.append(f"  lanes {self.lanes}")
         lines += [f"  shared {m.name}:{m.dtype.short}[{m.length}]" for m in self.shared]
         return "\n".join([*lines, *_render(self.body, 1)])
+
+    @property
+    def index(self) -> DType:
+        """The dtype of its positions and sizes."""
+        return next((s.var.dtype for s in self.body if isinstance(s, For)), int64)
 
     @property
     def entry(self) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from numr import config
@@ -26,6 +26,7 @@ from numr.codegen.rounds import rounds
 from numr.codegen.stages import announcement, fused_text, show
 from numr.codegen.support import require, require_kernel, require_rounds
 from numr.codegen.varying import lifted
+from numr.codegen.widths import longest, positions
 from numr.devices import memory_of, to_device
 from numr.dtypes import DType
 from numr.ir.dims import Extent
@@ -184,6 +185,7 @@ class _Key(NamedTuple):
 
     text: str
     hints: tuple[int, ...]
+    positions: str
     backend: str
     fast_math: bool
     settings: str
@@ -196,7 +198,14 @@ def _key(graph: Canonical, backend: target.Backend, fast_math: bool | None = Non
     hints = tuple(map(bucket, graph.sizes))
     # NumPy computes these very sizes, and an error names this very graph's lines.
     exact = (*graph.sizes, *[n.location for n in graph.order]) if settings.check else ()
-    return _Key(graph.text, hints, backend.name, fast, settings.fingerprint("program"), exact)
+    places = _positions(graph, backend).short
+    program = settings.fingerprint("program")
+    return _Key(graph.text, hints, places, backend.name, fast, program, exact)
+
+
+def _positions(graph: Canonical, backend: target.Backend) -> DType:
+    device = backend.capabilities
+    return device.index if device.narrow_index is None else positions(longest(graph.order), device)
 
 
 def _compiled(graph: Canonical, key: _Key, backend: target.Backend) -> Run:
@@ -234,12 +243,13 @@ def build_program(
     outputs = rewrite(graph.inputs, graph.outputs, fast_math)
     # The same size table: rewriting makes no new lengths, so symbols keep their numbers.
     rewritten = Canonical(graph.inputs, outputs, graph.table)
-    require(rewritten.order, backend.name, backend.capabilities)
+    device = replace(backend.capabilities, index=_positions(graph, backend))
+    require(rewritten.order, backend.name, device)
     show("rewrite", lambda: rewritten.text)
-    fused = fuse(rewritten, hints, backend.capabilities.max_buffers)
+    fused = fuse(rewritten, hints, device.max_buffers)
     show("fuse", lambda: fused_text(fused))
     checked = functools.partial(check, fast_math=fast_math) if config.get().check else None
-    program = _Assembler(rewritten, fused, hints, backend, checked, fast_math).run()
+    program = _Assembler(rewritten, fused, hints, backend, device, checked, fast_math).run()
     for kernel in program.kernels:
         show("kernel", kernel.text)
         show("source", functools.partial(backend.source, kernel, fast_math))
@@ -256,6 +266,7 @@ class _Assembler:
         fused: Fused,
         hints: Sequence[int],
         backend: target.Backend,
+        device: target.Capabilities,
         check: Callable[[str, Step, dict[Node, int]], Check] | None,
         fast_math: bool,
     ) -> None:
@@ -267,7 +278,7 @@ class _Assembler:
         self.slots: dict[Node, int] = {}
         self.count = 0
         self.check = check
-        device = backend.capabilities
+        self.device = device
         self.fast_math = fast_math
         self.native = device.native
         if fast_math and device.native is not None:
@@ -319,7 +330,7 @@ class _Assembler:
             if key in library:
                 self.program.steps.append(Call(key, slot, operands, params))
                 return
-        made = expand(step.key, step.node, self.backend.name, self.backend.capabilities)
+        made = expand(step.key, step.node, self.backend.name, self.device)
         shapes = tuple(self._extents(base.shape) for base, _ in step.operands)
         result = self._extents(step.node.shape), step.node.dtype
         first = len(self.program.kernels)
@@ -341,7 +352,7 @@ class _Assembler:
 
     def _launches(self, step: RegionStep, outputs: dict[tuple[str, int], int]) -> None:
         hints = {dim: self.hints[dim.index] for dim in self.graph.table.dims}
-        schedule = choose(step.region, hints, self.backend.capabilities, config.get().deterministic)
+        schedule = choose(step.region, hints, self.device, config.get().deterministic)
         limits = {dim: size for dim, size in hints.items() if size <= BUCKETS[-1]}
         lowered = lower(step.region, schedule, self.native, self.fast_math, limits)
         places = dict(outputs)
@@ -351,9 +362,7 @@ class _Assembler:
             slot = places["temp", k] = self.fresh()
             self.program.steps.append(Allocation(slot, tuple(temporary.shape), temporary.dtype))
         for stage in lowered.stages:
-            require_kernel(
-                stage.kernel, self.graph.order, self.backend.name, self.backend.capabilities
-            )
+            require_kernel(stage.kernel, self.graph.order, self.backend.name, self.device)
             slots = tuple(places[b] for b in stage.buffers)
             self.program.steps.append(Launch(len(self.program.kernels), slots, stage))
             self.program.kernels.append(stage.kernel)

@@ -25,6 +25,8 @@ class Capabilities:
         lanes: how many run one point of a kernel's grid at once, at most; 1 where a point is one
             thread's and threads are few.
         index: the dtype of positions and lengths in kernels.
+        narrow_index: the same in kernels of graphs whose arrays are all short enough for it; None if
+            it makes no difference.
         trips: how many times the loops of one point may go round; None if as often as they will.
         native: scalar functions its kernels have to full precision, in any dtype ("sqrt") or in one
             ("exp:f32"); None if they have all.
@@ -39,6 +41,7 @@ class Capabilities:
     gaps: Mapping[str, str] = field(default_factory=dict)
     lanes: int = 1
     index: DType = int64
+    narrow_index: DType | None = None
     trips: int | None = None
     native: frozenset[str] | None = None
     fast: frozenset[str] = frozenset()

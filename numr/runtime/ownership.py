@@ -28,7 +28,8 @@ def owning(program: Callable[..., Any], values: Sequence[Any]) -> tuple[Callable
 def _shares(result: Any, value: Any) -> bool:
     if type(value) is np.ndarray:
         return type(result) is np.ndarray and np.may_share_memory(result, value)
-    return getattr(result, "storage", None) is value.storage
+    storage = getattr(value, "storage", None)
+    return storage is not None and getattr(result, "storage", None) is storage
 
 
 def _own(result: Any) -> Any:

@@ -10,6 +10,7 @@ It is a subset of Python that Numba compiles::
 * A parameter has a type code: ``p:f64`` (pointer; also f32, i8..i64, u8..u64, and ``p:bool``, bytes
   of 0 or 1 that read as u8), ``i64`` for sizes, any scalar code for scalars. Pointers do not alias.
   A pointer ``s:f64`` is to memory that other lanes store to meanwhile.
+* Positions are i64, or i32 throughout: the variable of a range is i32 if all its bounds are.
 * Statements: assignment, ``+=`` and the like, ``for _ in range(lo, hi[, step])``, ``while``,
   ``if``/``else``, ``a[i] = v``. A variable keeps one type. No closures, no calls but those below.
 * Both operands of an operator have one type, which is the result's (so i32 + i32 is i32, wrapping).

@@ -191,20 +191,21 @@ class _Lowering(ast.NodeVisitor):
             raise self.error(node, "a for loop runs over a range")
         if not isinstance(target, ast.Name):
             raise self.error(node, "a for loop has one variable")
-        bounds = [self.integer(a) for a in call.args]
-        start = bounds[0] if len(bounds) > 1 else ir.Constant(_INDEX, 0)
+        bounds, code = self.bounds(call.args)
+        kind = operations.llvm_type(code)
+        start = bounds[0] if len(bounds) > 1 else ir.Constant(kind, 0)
         stop = bounds[min(len(bounds), 2) - 1]
-        step = bounds[2] if len(bounds) == 3 else ir.Constant(_INDEX, 1)
+        step = bounds[2] if len(bounds) == 3 else ir.Constant(kind, 1)
         before = self.builder.block
         names = ("for", "body", "next", "done")
         head, body, following, done = (self.function.append_basic_block(n) for n in names)
         self.builder.branch(head)
         self.builder.position_at_end(head)
-        counter = self.builder.phi(_INDEX)
+        counter = self.builder.phi(kind)
         counter.add_incoming(start, before)
         self.builder.cbranch(self.in_range(counter, stop, step), body, done)
         self.builder.position_at_end(body)
-        self.store(node, target.id, (counter, "i64"))
+        self.store(node, target.id, (counter, code))
         opened, mathematics = self.opened, self.mathematics
         self.opened += 1
         self.loop_body(node.body, body, following, done)
@@ -216,18 +217,28 @@ class _Lowering(ast.NodeVisitor):
         self.builder.branch(head)
         self.builder.position_at_end(done)
 
+    def bounds(self, args: list[ast.expr]) -> tuple[list[Any], str]:
+        """The bounds of a range and their type: i32 if all are, else i64."""
+        values = [self.value(a) for a in args]
+        if all(code == "i32" for _, code in values):
+            return [value for value, _ in values], "i32"
+        return [self.as_index(a, v) for a, v in zip(args, values, strict=True)], "i64"
+
     def in_range(self, counter: Any, stop: Any, step: Any) -> Any:
         below = self.builder.icmp_signed("<", counter, stop)
         if isinstance(step, ir.Constant) and step.constant > 0:
             return below
         above = self.builder.icmp_signed(">", counter, stop)
-        downward = self.builder.icmp_signed("<", step, ir.Constant(_INDEX, 0))
+        downward = self.builder.icmp_signed("<", step, ir.Constant(step.type, 0))
         return self.builder.select(downward, above, below)
 
     # expressions
 
     def integer(self, node: ast.expr) -> Any:
-        value, code = self.value(node)
+        return self.as_index(node, self.value(node))
+
+    def as_index(self, node: ast.expr, found: Value) -> Any:
+        value, code = found
         if code not in operations.INTS:
             raise self.error(node, f"an index or a bound is {code}, not an integer")
         return operations.convert(self.builder, "i64", (code,), [value])

@@ -60,7 +60,8 @@ class PythonPrinter:
     def parameters(self, kernel: Kernel) -> list[tuple[str, str]]:
         """Names of parameters and their type codes."""
         buffers = [(b.name, f"p:{b.dtype.short}") for b in kernel.buffers]
-        return [("lo", "i64"), ("hi", "i64"), *buffers, *((n, "i64") for n in kernel.sizes)]
+        index = kernel.index.short
+        return [("lo", index), ("hi", index), *buffers, *((n, index) for n in kernel.sizes)]
 
     def bounds(self, loop: For) -> str:
         """The range of a loop."""
@@ -107,7 +108,8 @@ class PythonPrinter:
         if s.mode == "set":
             return f"{place} = {self.stored(self.value(s.value), dtype)}"
         if s.atomic:
-            return f"unused = atomic_{s.mode}({s.buffer}, {self.value(s.index)}, {self.value(s.value)})"
+            index = f"i64({self.value(s.index)})"
+            return f"unused = atomic_{s.mode}({s.buffer}, {index}, {self.value(s.value)})"
         old = self.load(s.buffer, s.index)
         return f"{place} = {self.stored(self.combine(s.mode, old, self.value(s.value), dtype, False), dtype)}"
 

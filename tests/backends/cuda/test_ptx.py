@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 import numr as nr
+from numr.codegen import widths
 from numr.codegen.backends.cuda import compile as compiler
 from numr.codegen.backends.cuda.backend import CAPABILITIES
 from numr.codegen.kernel import Kernel
@@ -33,6 +35,10 @@ def compiled(text: str) -> None:
 
 
 KERNELS: dict[str, Kernel] = {}
+
+
+def first_samples() -> Any:
+    return itertools.groupby(samples(), key=lambda case: case.values[0].name)
 
 
 class Offline:
@@ -59,6 +65,17 @@ def test_samples(prim: Primitive, sample: Sample) -> None:
     build_program(graph, tuple(map(bucket, graph.sizes)), Offline(), False)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("prim", "sample"), [next(g) for _, g in first_samples()])
+def test_positions_of_64_bits(
+    prim: Primitive, sample: Sample, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(widths, "NARROW", 0)
+    operands, out = build(prim, sample)
+    graph = Canonical(operands, [out])
+    program = build_program(graph, tuple(map(bucket, graph.sizes)), Offline(), False)  # type: ignore[arg-type]
+    assert all(k.index is nr.int64 for k in program.kernels)
+
+
 @pytest.mark.parametrize(("prim", "sample"), list(smooth_samples()))
 def test_derivatives(prim: Primitive, sample: Sample) -> None:
     given, functions = gradients(prim, sample)
@@ -83,6 +100,23 @@ def test_neighbouring_elements_are_loaded_and_stored_together() -> None:
     assert "ld.global.nc.v4.f32" in ptx and "st.global.v4.f32" in ptx
     assert "fma" not in ptx  # a product and a sum round twice, as in NumPy
     assert "fma.rn.ftz.f32" in ptx_of(lambda x: x * 3 + 1, X, fast_math=True)[0]
+
+
+def test_positions_have_the_bits_that_they_need() -> None:
+    def addresses(ptx: str) -> int:
+        return len(re.findall(r"(add|mul|mad|shl)[a-z.]*\.[bsu]64", ptx))
+
+    def f(x: Any) -> Any:
+        return nr.sum(x[::-1].T * 2, axis=1)
+
+    (narrow,), (narrow_ptx,) = kernels_of(f, X), ptx_of(f, X)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(widths, "NARROW", X.size)
+        (wide,), (wide_ptx,) = kernels_of(f, X), ptx_of(f, X)
+        patch.setattr(widths, "NARROW", X.size + 1)
+        assert kernels_of(f, X)[0].index is nr.int32
+    assert (narrow.index, wide.index) == (nr.int32, nr.int64)
+    assert addresses(narrow_ptx) < addresses(wide_ptx)
 
 
 def test_rows_are_added_up_by_shuffles() -> None:

@@ -18,6 +18,7 @@ from numr.codegen.kernel import Kernel
 from numr.codegen.language import frontend
 from numr.codegen.movement import copy_kernel, fill_kernel
 from numr.codegen.target import Backend, Capabilities
+from numr.codegen.widths import positions
 from numr.dtypes import DType, as_dtype, float32, float64, int32, int64, uint32, uint64
 from numr.runtime.device_array import guard
 
@@ -25,6 +26,7 @@ from numr.runtime.device_array import guard
 LANES = 256
 CAPABILITIES = Capabilities(
     lanes=LANES,
+    narrow_index=int32,
     native=functions.NATIVE,
     fast=frozenset({"erfc:f32", "pow:f32"}),
     atomics=frozenset((int32, int64, uint32, uint64, float32, float64)),
@@ -93,7 +95,7 @@ class Cuda:
         allocate = self.allocator(shape, dtype)
         if not points:
             return allocate
-        kernel = fill_kernel(dtype, value, int64)
+        kernel = fill_kernel(dtype, value, positions(2 * points, CAPABILITIES))
         (built,) = self.build([kernel], False)
         run = self.launcher(built, 1, (), points, points)
 
@@ -108,7 +110,10 @@ class Cuda:
         result = memory.empty(self.device, buffer.shape, buffer.dtype)
         if buffer.size:
             kernel, sizes, points = copy_kernel(
-                as_dtype(buffer.dtype), buffer.shape, buffer.element_strides(), int64
+                as_dtype(buffer.dtype),
+                buffer.shape,
+                buffer.element_strides(),
+                positions(buffer.storage.nbytes, CAPABILITIES),
             )
             (built,) = self.build([kernel], False)
             self.launcher(built, 2, sizes, points, points)(buffer, result)

@@ -93,7 +93,8 @@ def _around(kernel: Kernel, inner: str, params: list[tuple[str, str]]) -> str:
     names = {name for name, _, _ in shared}
     lines = []
     passed = []
-    outer = ["i64 %points"]
+    # The host gives every number in a word of 8 bytes.
+    outer = ["i64 %points.given"]
     for name, dtype, length in shared:
         kind = _type(f"s:{dtype.short}")[:-1]
         lines.append(
@@ -109,17 +110,28 @@ def _around(kernel: Kernel, inner: str, params: list[tuple[str, str]]) -> str:
         if name == "lane" or name in names:
             continue
         kind = _type(code)
-        alone = "noalias " if code[0] == "p" else ""
-        aligned = f"align {memory.ALIGNED} " if kind[-1] == "*" else ""
-        outer.append(f"{kind} {alone}{aligned}%{name}")
         given.append(f"{kind} %{name}")
+        if kind[-1] == "*":
+            alone = "noalias " if code[0] == "p" else ""
+            outer.append(f"{kind} {alone}align {memory.ALIGNED} %{name}")
+        else:
+            outer.append(f"i64 %{name}.given")
     lanes = kernel.lanes > 1
     count = points_of_thread(kernel)
+    index = _type(kernel.index.short)
 
     def call(start: str, end: str) -> str:
-        lane = ["i64 %lane"] if lanes else []
-        args = ", ".join([f"i64 {start}", f"i64 {end}", *lane, *given, *passed])
+        lane = [f"{index} %lane"] if lanes else []
+        args = ", ".join([f"{index} {start}", f"{index} {end}", *lane, *given, *passed])
         return f"  call void @{inner}({args})"
+
+    def as_index(name: str, width: str, signed: bool = True) -> str:
+        """A line that makes %name from %name.given of a width."""
+        op = (
+            "add" if width == index else "trunc" if width == "i64" else "sext" if signed else "zext"
+        )
+        rest = f"{index} %{name}.given, 0" if op == "add" else f"{width} %{name}.given to {index}"
+        return f"  %{name} = {op} {rest}"
 
     lines += [
         *(f"declare i32 @llvm.nvvm.read.ptx.sreg.{name}()" for name in _READ),
@@ -128,50 +140,52 @@ def _around(kernel: Kernel, inner: str, params: list[tuple[str, str]]) -> str:
     ]
     for name in _READ:
         short = name.removesuffix(".x")
-        lines.append(f"  %{short}32 = call i32 @llvm.nvvm.read.ptx.sreg.{name}()")
-        lines.append(f"  %{short} = zext i32 %{short}32 to i64")
+        lines.append(f"  %{short}.given = call i32 @llvm.nvvm.read.ptx.sreg.{name}()")
+        lines.append(as_index(short, "i32", signed=False))
+    lines += [as_index(name, "i64") for name in ("points", *kernel.sizes)]
     if lanes:
-        lines += ["  %lane = add i64 %tid, 0", "  %first = add i64 %ctaid, 0"]
-        lines += ["  %step = add i64 %nctaid, 0"]
+        lines += [f"  %lane = add {index} %tid, 0", f"  %first = add {index} %ctaid, 0"]
+        lines += [f"  %step = add {index} %nctaid, 0"]
     else:
         lines += [
-            "  %before = mul i64 %ctaid, %ntid",
-            "  %first = add i64 %before, %tid",
-            "  %step = mul i64 %ntid, %nctaid",
+            f"  %before = mul {index} %ctaid, %ntid",
+            f"  %first = add {index} %before, %tid",
+            f"  %step = mul {index} %ntid, %nctaid",
         ]
     lines += [
         "  br label %loop",
         "loop:",
-        "  %chunk = phi i64 [ %first, %start ], [ %next, %again ]",
-    ]
-    lines += [
-        f"  %here = mul i64 %chunk, {count}",
-        "  %more = icmp slt i64 %here, %points",
+        f"  %chunk = phi {index} [ %first, %start ], [ %next, %again ]",
+        f"  %here = mul {index} %chunk, {count}",
+        f"  %more = icmp slt {index} %here, %points",
         "  br i1 %more, label %body, label %done",
         "body:",
     ]
     if count == 1:
-        lines.append("  %i = add i64 %here, 0")
+        lines.append(f"  %i = add {index} %here, 0")
     else:
         # Through an instruction that no pass sees into: a pointer that is counted on from one round to
         # the next would no longer be known to be aligned, and the loads not become one.
-        lines.append('  %hidden = call i64 asm "mov.u64 $0, $1;", "=l,l"(i64 %chunk)')
-        lines.append(f"  %i = shl nuw nsw i64 %hidden, {count.bit_length() - 1}")
-    lines.append(f"  %end = add nuw nsw i64 %i, {count}")
+        width, letter = ("32", "r") if index == "i32" else ("64", "l")
+        lines.append(
+            f'  %hidden = call {index} asm "mov.u{width} $0, $1;", "={letter},{letter}"({index} %chunk)'
+        )
+        lines.append(f"  %i = shl nuw nsw {index} %hidden, {count.bit_length() - 1}")
+    lines.append(f"  %end = add nuw nsw {index} %i, {count}")
     if count == 1:
         lines += [call("%i", "%end"), "  br label %again"]
     else:
         lines += [
-            "  %whole = icmp sle i64 %end, %points",
+            f"  %whole = icmp sle {index} %end, %points",
             "  br i1 %whole, label %all, label %some",
             "all:",
             call("%i", "%end"),
             "  br label %again",
             "some:",
-            "  %j = phi i64 [ %i, %body ], [ %after, %some ]",
-            "  %after = add nuw nsw i64 %j, 1",
+            f"  %j = phi {index} [ %i, %body ], [ %after, %some ]",
+            f"  %after = add nuw nsw {index} %j, 1",
             call("%j", "%after"),
-            "  %rest = icmp slt i64 %after, %points",
+            f"  %rest = icmp slt {index} %after, %points",
             f"  br i1 %rest, label %some, label %again, !llvm.loop !{_METADATA + 2}",
         ]
     lines.append("again:")
@@ -179,7 +193,7 @@ def _around(kernel: Kernel, inner: str, params: list[tuple[str, str]]) -> str:
         # No lane may begin the next point while another still reads what it would overwrite.
         lines.append('  call void @"numr.barrier"()')
     lines += [
-        "  %next = add i64 %chunk, %step",
+        f"  %next = add {index} %chunk, %step",
         "  br label %loop",
         "done:",
         "  ret void",

@@ -35,11 +35,13 @@ class CudaPrinter(PythonPrinter):
             f"    {n} = cuda.shared.array({count}, {'uint8' if d.kind == 'b' else d.name})"
             for n, d, count in shared
         ]
+        index = kernel.index.short
+        lines += [f"    {n} = {index}({n})" for n in kernel.sizes]
         if kernel.lanes > 1:
             lines += [
-                "    lane = i64(cuda.threadIdx.x)",
+                f"    lane = {index}(cuda.threadIdx.x)",
                 "    for point in range(cuda.blockIdx.x, points, cuda.gridDim.x):",
-                f"        {kernel.entry}(point, point + 1, {', '.join(passed)})",
+                f"        {kernel.entry}({index}(point), {index}(point + 1), {', '.join(passed)})",
                 "        cuda.syncthreads()",
             ]
         else:
@@ -47,7 +49,8 @@ class CudaPrinter(PythonPrinter):
             lines += [
                 f"    first, step = {count} * cuda.grid(1), {count} * cuda.gridsize(1)",
                 "    for point in range(first, points, step):",
-                f"        {kernel.entry}(point, min(point + {count}, points), {', '.join(passed)})",
+                f"        end = min(point + {count}, points)",
+                f"        {kernel.entry}({index}(point), {index}(end), {', '.join(passed)})",
             ]
         head = ["", "", "@cuda.jit", f"def kernel({', '.join(['points', *given])}):"]
         return self.print(kernel) + "\n".join([*head, *lines, ""])
@@ -60,12 +63,13 @@ class CudaPrinter(PythonPrinter):
         written = {b.name for b in kernel.buffers if b.written}
         rest = [(n, "s" + code[1:] if n in written else code) for n, code in rest]
         shared = [(name, f"s:{dtype.short}") for name, dtype, _ in shared_memory(kernel)]
-        return [lo, hi, ("lane", "i64"), *rest, *shared]
+        return [lo, hi, ("lane", kernel.index.short), *rest, *shared]
 
     def bounds(self, loop: For) -> str:
         if not loop.dealt:
             return super().bounds(loop)
-        return f"{self.value(loop.lo)} + lane, {self.value(loop.hi)}, i64({self.kernel.lanes})"
+        lanes = f"{self.kernel.index.short}({self.kernel.lanes})"
+        return f"{self.value(loop.lo)} + lane, {self.value(loop.hi)}, {lanes}"
 
     def together(self, statement: Barrier | Combine) -> Iterator[str]:
         if isinstance(statement, Barrier):
@@ -84,11 +88,11 @@ class CudaPrinter(PythonPrinter):
         if lanes > WARP:
             # Each warp's total to all, who add them up in one order.
             scratch = scratch_name(dtype)
-            warps = lanes // WARP
-            yield f"if urem(lane, i64({WARP})) == i64(0):"
-            yield f"    {scratch}[udiv(lane, i64({WARP}))] = {self.stored(name, dtype)}"
+            index, warps = self.kernel.index.short, lanes // WARP
+            yield f"if urem(lane, {index}({WARP})) == {index}(0):"
+            yield f"    {scratch}[udiv(lane, {index}({WARP}))] = {self.stored(name, dtype)}"
             yield "unused = barrier()"
-            place = f"{scratch}[urem(lane, i64({warps}))]"
+            place = f"{scratch}[urem(lane, {index}({warps}))]"
             yield f"{name} = {f'({place} != u8(0))' if dtype.kind == 'b' else place}"
             yield from steps(warps)
             yield "unused = barrier()"

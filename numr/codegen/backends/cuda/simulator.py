@@ -112,7 +112,8 @@ def language() -> dict[str, Any]:
     exchange: list[Any] = [None] * 1024
 
     def indices(lo: Any, hi: Any, step: Any = 1) -> Iterator[Any]:
-        return map(np.int64, builtins.range(int(lo), int(hi), int(step)))
+        kind = np.int32 if type(lo) is type(hi) is np.int32 else np.int64
+        return map(kind, builtins.range(int(lo), int(hi), int(step)))
 
     # The simulator puts its own module in place of this one in the globals of a kernel.
     space |= {

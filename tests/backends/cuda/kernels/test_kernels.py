@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 import numr as nr
+from numr.codegen import widths
 from numr.codegen.backends.cuda.device import open_device
 from numr.codegen.backends.cuda.print import WARP
 
@@ -223,6 +224,25 @@ def test_derivatives_and_batches() -> None:
         same(transform(f), want, x)
     batch = numbers((5, 40)) / 4
     same(nr.vmap(nr.grad(f)), np.stack([nr.grad(f)(row).numpy() for row in batch]), batch)
+
+
+def test_positions_of_64_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What arrays beyond the reach of 32-bit positions get: the same kernels with wider ones."""
+    monkeypatch.setattr(widths, "NARROW", 0)
+    x, at = numbers((3, 70)), np.array([2, 0, -1, 2])
+    f = nr.jit(lambda x: nr.sin(x), device=CUDA)
+    assert "positions" not in f.lower(x).kernels[0].ir
+    same(lambda x: x.T[::-1] * 2 + nr.sum(x), x.T[::-1] * 2 + x.sum(), x)
+    same(lambda x: nr.sum(x, axis=1), x.sum(1), x, rtol=1e-10)
+    same(lambda x: nr.cumsum(x, axis=1), x.cumsum(1), x, rtol=1e-10)
+    same(lambda x, at: x[at], x[at], x, at)
+    same(lambda x: x @ x.T, x @ x.T, x, rtol=1e-10)
+    same(lambda x: nr.sort(x, axis=1), np.sort(x, 1), x)
+    want = np.zeros((4, 70), np.int64)
+    np.add.at(want, at, 3)
+    same(lambda at: nr.scatter_add(nr.zeros((4, 70), dtype="int64"), at, 3), want, at)
+    copied = nr.asarray(x, device=CUDA).T
+    np.testing.assert_array_equal(copied.to_device("cpu").numpy(), x.T)
 
 
 def test_lazy_arrays_and_reads() -> None:
