@@ -198,12 +198,12 @@ class DeviceLostError(DeviceError):
     """A device that went away while it was in use, with every array on it.
 
     Cause: its driver was reset (a kernel that ran too long, a sleeping laptop, a driver update), or
-    the device was unplugged.
+    the device was unplugged. On "cuda" also a kernel that failed, whoever's it was.
 
     Example: reading an array on "webgpu" after such a reset.
 
-    Fix: move the arrays there again from the host. The device is opened anew on next use, and
-    functions stay compiled.
+    Fix: move the arrays there again from the host. "webgpu" is opened anew on next use, and functions
+    stay compiled. "cuda" runs nothing more in this process: start Python again.
     """
 
 
