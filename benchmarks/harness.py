@@ -9,7 +9,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -44,7 +44,15 @@ def environment(threads: int, scratch: Path) -> dict[str, str]:
 class Worker:
     """A measured process, alive for all repetitions of one workload."""
 
-    def __init__(self, workload: str, peer: str, threads: int, python: str, scratch: Path) -> None:
+    def __init__(
+        self,
+        workload: str,
+        peer: str,
+        threads: int,
+        python: str,
+        scratch: Path,
+        settings: Mapping[str, str],
+    ) -> None:
         self.peer = peer
         self.errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in close()
         self.process = subprocess.Popen(
@@ -55,7 +63,7 @@ class Worker:
             stderr=self.errors,
             text=True,
             cwd=ROOT,
-            env=environment(threads, scratch),
+            env=environment(threads, scratch) | settings,
         )
         watchdog = threading.Timer(PREPARE_LIMIT, self.process.kill)
         watchdog.start()
@@ -121,12 +129,14 @@ def measure(
     rounds: int,
     seconds: float,
     progress: Progress,
+    settings: Mapping[str, str] | None = None,
 ) -> dict[str, Any]:
     """Times every case of a workload: {"cases": {case: {peer: cell}}, "versions": {peer: version}}.
 
     "busy" is how many cores other work took, at its most, just before a case was timed.
 
-    The peers take turns, `rounds` times, each for `seconds`, in alternating order.
+    The peers take turns, `rounds` times, each for `seconds`, in alternating order; `settings` are
+    added to their environment.
     """
     cells: dict[str, dict[str, dict]] = {case.name: {} for case in workload.cases}
     versions: dict[str, str] = {}
@@ -136,7 +146,9 @@ def measure(
         try:
             for peer in peers:
                 progress(f"{workload.name}, {threads} threads: preparing {peer}")
-                worker = Worker(workload.name, peer, threads, python_of(peer), Path(folder))
+                worker = Worker(
+                    workload.name, peer, threads, python_of(peer), Path(folder), settings or {}
+                )
                 workers.append(worker)
                 if "failed" in worker.ready:
                     for row in cells.values():

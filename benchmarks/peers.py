@@ -92,6 +92,9 @@ def flatten(result: Any) -> list[np.ndarray]:
         return [array for key in sorted(result) for array in flatten(result[key])]
     if isinstance(result, list | tuple):
         return [array for part in result for array in flatten(part)]
-    if hasattr(result, "detach"):
-        result = result.detach()
+    if hasattr(result, "detach"):  # PyTorch
+        result = result.detach().cpu()
+    for to_host in ("copy_to_host", "get"):  # Numba's and CuPy's arrays on a device
+        if hasattr(result, to_host):
+            result = getattr(result, to_host)()
     return [np.asarray(result)]

@@ -185,9 +185,9 @@ def heading(entries: Sequence[Mapping[str, Any]]) -> str:
     return f"{span}; {shown}; {versions(entries)}"
 
 
-def insert(document: Path, text: str) -> None:
-    """Puts `text` between a document's two marks, in place of what stands there."""
-    begin, end = "<!-- measured: begin -->", "<!-- measured: end -->"
+def insert(document: Path, text: str, name: str = "measured") -> None:
+    """Puts `text` between a document's two marks of a name, in place of what stands there."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
     before, found, rest = document.read_text().partition(begin)
     _, closed, after = rest.partition(end)
     if not (found and closed):

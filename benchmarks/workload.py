@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 PEERS = ("numpy", "numba", "jax", "torch", "pytensor", "numr")
 
+# on a GPU: the driver's copy, a copying kernel, hand-written kernels, and libraries
+GPU_PEERS = ("memcpy", "copy", "hand", "cupy", "jax", "torch", "numr")
+
 # the module that a peer is imported as, and whose version a report names
-MODULES = {peer: peer for peer in PEERS}
+MODULES = {peer: peer for peer in (*PEERS, *GPU_PEERS)}
+MODULES |= dict.fromkeys(("memcpy", "copy", "hand"), "numba_cuda")
 
 Inputs = Mapping[str, Any]
-Call = Callable[[], Any]  # computes one case and returns when the result is there
+Call = Callable[[], Any]  # computes one case and returns when the result is there, or starts it
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Case:
     name: str
     target: Target | None = None
     unit: str = "s"
+    nbytes: int = 0  # what it has to move at least, where it is judged by its bandwidth
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,9 @@ class Workload:
 
     `inputs()` and `oracle(inputs)` use NumPy and SciPy only. A builder `peers[name](inputs,
     threads)` imports its own library, moves the inputs to the library's own arrays and compiles;
-    what is timed is a call with inputs and outputs in the library's own arrays.
+    what is timed is a call with inputs and outputs in the library's own arrays. Where a peer's calls
+    only start work, `waits[name]` takes a result and returns when it is there. The peers named in
+    `roofs` compute nothing of the cases, but set a bound for them; they check themselves.
     """
 
     name: str
@@ -57,6 +64,8 @@ class Workload:
     oracle: Callable[[Inputs], Mapping[str, Any]]
     peers: Mapping[str, Callable[[Inputs, int], Mapping[str, Call]]]
     tolerance: float = 1e-10  # of the largest value of a result
+    waits: Mapping[str, Callable[[Any], None]] = field(default_factory=dict)
+    roofs: tuple[str, ...] = ()
 
 
 WORKLOADS = ("black_scholes", "nbody", "rows", "logistic", "mlp", "rosenbrock", "call_overhead")

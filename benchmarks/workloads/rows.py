@@ -20,14 +20,14 @@ EPSILON = rows_numba.EPSILON
 LSE, SOFTMAX, NORM = ("x", "c_row"), ("x", "c"), ("x", "scale", "bias", "c")
 
 
-def inputs() -> dict[str, Any]:
+def inputs(rows: int = ROWS, columns: int = COLUMNS) -> dict[str, Any]:
     random = np.random.default_rng(2)
     return {
-        "x": 2 * random.normal(size=(ROWS, COLUMNS)),
-        "scale": random.uniform(0.5, 1.5, COLUMNS),
-        "bias": random.normal(size=COLUMNS),
-        "c_row": random.normal(size=ROWS),
-        "c": random.normal(size=(ROWS, COLUMNS)),
+        "x": 2 * random.normal(size=(rows, columns)),
+        "scale": random.uniform(0.5, 1.5, columns),
+        "bias": random.normal(size=columns),
+        "c_row": random.normal(size=rows),
+        "c": random.normal(size=(rows, columns)),
     }
 
 
@@ -114,7 +114,7 @@ def functions(xp: Any, grad: Any, logsumexp: Any, softmax: Any, rsqrt: Any) -> d
     }
 
 
-def with_jax(inputs: Any, threads: int):
+def with_jax(inputs: Any, threads: int, call: Any = peers.jax_call):
     jax = peers.jax_setup()
     made = functions(
         jax.numpy,
@@ -125,12 +125,11 @@ def with_jax(inputs: Any, threads: int):
     )
     own = {name: jax.numpy.asarray(value) for name, value in inputs.items()}
     return {
-        case: peers.jax_call(jax.jit(f), *(own[name] for name in names))
-        for case, (f, names) in made.items()
+        case: call(jax.jit(f), *(own[name] for name in names)) for case, (f, names) in made.items()
     }
 
 
-def with_torch(inputs: Any, threads: int):
+def with_torch(inputs: Any, threads: int, device: str = "cpu"):
     torch = peers.torch_setup(threads)
     made = functions(
         torch,
@@ -139,7 +138,7 @@ def with_torch(inputs: Any, threads: int):
         partial(torch.softmax, dim=-1),
         torch.rsqrt,
     )
-    own = {name: torch.from_numpy(value) for name, value in inputs.items()}
+    own = {name: torch.from_numpy(value).to(device) for name, value in inputs.items()}
     return {
         case: partial(torch.compile(f), *(own[name] for name in names))
         for case, (f, names) in made.items()
@@ -166,7 +165,7 @@ def with_pytensor(inputs: Any, threads: int):
     return peers.pytensor_calls(symbols, values, outputs)
 
 
-def with_numr(inputs: Any, threads: int):
+def with_numr(inputs: Any, threads: int, device: str | None = None):
     import numr as nr
 
     made = functions(
@@ -176,7 +175,7 @@ def with_numr(inputs: Any, threads: int):
         partial(nr.softmax, axis=-1),
         lambda v: 1 / nr.sqrt(v),
     )
-    own = {name: nr.asarray(value) for name, value in inputs.items()}
+    own = {name: nr.asarray(value, device=device) for name, value in inputs.items()}
     return {
         case: partial(nr.jit(f), *(own[name] for name in names))
         for case, (f, names) in made.items()
