@@ -120,10 +120,9 @@ class Array(Operators):
                 return self  # it will be where the function runs
             self._read(f"to_device({device!r})")
         if known is None:
-            from numr.lazy import realize_on
+            from numr.lazy import value_on
 
-            realize_on(self.node, where)
-            return from_value(self.node.value)
+            return from_value(value_on(self.node, where))
         return from_value(devices.to_device(self._read("to_device()"), where))
 
     # -- reading ---------------------------------------------------------------------------------
@@ -397,7 +396,9 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
         buffer = devices.adopted(x)
         if buffer is not None:
             shared = copy is not None and not copy
-            return to_array(from_value(buffer if shared else devices.copy(buffer)), dtype)
+            if buffer.is_borrowed and not shared:
+                buffer = devices.copy(buffer)
+            return to_array(from_value(buffer), dtype)
         if hasattr(x, "__dlpack__"):
             x = np.from_dlpack(x)
     wanted = None if dtype is None else as_dtype(dtype).dtype

@@ -56,7 +56,8 @@ def adopted(x: Any) -> Any:
     """Another library's array as a buffer over the same memory, if it is on a device that numr has.
 
     Returns:
-        None for what the host can read.
+        A row-major buffer; `is_borrowed` says whether it is in fact the same memory. None for what the
+        host can read.
 
     Raises:
         DeviceError: for an array on a device that numr has not, or that cannot be used.

@@ -68,9 +68,14 @@ def _realize(wanted: list[Node], device: str) -> None:
         become_leaf(node, value)
 
 
-def realize_on(node: Node, device: str) -> None:
-    """Compute a node that is on no device yet."""
-    _realize([node], device)
+def value_on(node: Node, device: str) -> Any:
+    """The value, on a device, of a node that is on none yet, and still is on none then: equal arrays are
+    one node, and only one of them is moved."""
+    from numr.codegen.program import run_graph
+
+    leaves = [n for n in toposort([node]) if n.value is not None]
+    (value,) = run_graph(leaves, [node], [leaf.value for leaf in leaves], device)
+    return value
 
 
 def _held(node: Node) -> bool:

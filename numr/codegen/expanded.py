@@ -82,6 +82,8 @@ def bind(
     temporaries = [backend.allocator(*t) for t in plan.temporaries]
     launches = []
     for launch in plan.launches:
+        if not launch.points:
+            continue
         require_rounds(launch.rounds, backend.name, backend.capabilities)
         count = len(launch.buffers)
         kernel = built[launch.kernel]

@@ -36,15 +36,18 @@ def fill_kernel(dtype: DType, value: Any, index: DType) -> Kernel:
 
 
 def copy_kernel(
-    dtype: DType, shape: Sequence[int], strides: Sequence[int], index: DType
+    dtype: DType, shape: Sequence[int], strides: Sequence[int], index: DType, start: int = 0
 ) -> tuple[Kernel, tuple[int, ...], int]:
-    """A kernel that copies a strided view in row-major order, its sizes and its number of points."""
+    """A kernel that copies a strided view in row-major order, its sizes and its number of points.
+
+    The view's first element is the one numbered `start`: strides may be negative.
+    """
     if dtype.kind == "c":
         # Its parts are a last axis.
-        shape, strides = (*shape, 2), (*(2 * s for s in strides), 1)
+        shape, strides, start = (*shape, 2), (*(2 * s for s in strides), 1), 2 * start
     part = uint16 if dtype.is_half else real_part_dtype(dtype)
     rank = len(shape)
-    sizes = [f"s{k}" for k in range(2 * rank)]
+    sizes = [f"s{k}" for k in range(2 * rank + bool(start))]
     body: list[Statement] = []
 
     def let(op: str, *args: Value) -> Var:
@@ -53,7 +56,7 @@ def copy_kernel(
         return var
 
     at = Var("i1", index)
-    rest, place = at, None
+    rest, place = at, Var(sizes[-1], index) if start else None
     for k in reversed(range(rank)):
         length = Var(sizes[k], index)
         digit = let("urem", rest, length) if k else rest
@@ -66,4 +69,4 @@ def copy_kernel(
     body.append(Store("a1", at, value))
     buffers = (Buffer("a0", part, False), Buffer("a1", part, True))
     kernel = Kernel(buffers, tuple(sizes), [_grid(at, body)])
-    return kernel, (*shape, *strides), math.prod(shape)
+    return kernel, (*shape, *strides, *([start] if start else [])), math.prod(shape)

@@ -54,6 +54,12 @@ def test_moving(device: Device) -> None:
     assert back.to_device(device.name).device == device.name
 
 
+def test_an_equal_array_is_not_moved_along(device: Device) -> None:
+    here, moved = nr.asarray(1.0), nr.asarray(1.0).to_device(device.name)
+    assert (here.device, moved.device, nr.asarray(1.0).device) == ("cpu", device.name, "cpu")
+    assert (here + np.zeros(2)).device == "cpu" and (moved + np.zeros(2)).device == device.name
+
+
 def test_reading_is_all_that_fetches(device: Device) -> None:
     x = nr.asarray(ONES, device=device.name)
     y = nr.jit(lambda x: nr.sin(x) * 2)(x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -16,9 +17,10 @@ from numr.runtime.device_array import row_major
 MANAGED = 13
 
 
-def adopt(x: Any) -> memory.CudaArray | None:
-    """Another library's array as one of numr's over the same memory, row-major; a copy where its strides
-    or its address are none that kernels take. None for what is not on a CUDA device."""
+def adopt(x: Any) -> tuple[memory.CudaArray, int] | None:
+    """Another library's array as one of numr's over the same memory, from its lowest address on, and how
+    many elements after that its first one is. A copy of the memory where kernels take no such address.
+    None for what is not on a CUDA device."""
     where = getattr(x, "__dlpack_device__", None)
     if where is not None:
         kind, ordinal = where()
@@ -26,8 +28,7 @@ def adopt(x: Any) -> memory.CudaArray | None:
             return None
         device = open_device(int(ordinal))
         taken = dlpack.Taken(_capsule(x, device.stream() or interchange.LEGACY))
-        args = taken.pointer, taken.shape, taken.dtype.dtype, taken.strides
-        return _over(device, *args, taken)
+        return _over(device, taken.pointer, taken.shape, taken.dtype.dtype, taken.strides, taken)
     described = getattr(x, "__cuda_array_interface__", None)
     if described is None:
         return None
@@ -56,12 +57,21 @@ def _over(
     dtype: np.dtype[Any],
     strides: tuple[int, ...] | None,
     owner: Any,
-) -> memory.CudaArray:
-    if strides is not None and (0 in shape or _is_row_major(shape, strides)):
-        strides = None
-    if pointer % memory.ALIGNED and 0 not in shape:
-        return memory.realigned(device, pointer, shape, dtype, strides)
-    return memory.borrowed(device, pointer, shape, dtype, owner, strides)
+) -> tuple[memory.CudaArray, int]:
+    if 0 in shape:
+        return memory.empty(device, shape, dtype), 0
+    if strides is None or _is_row_major(shape, strides):
+        before, length, strides = 0, math.prod(shape), None
+    else:
+        steps = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
+        before = -sum(s for s in steps if s < 0)
+        length = before + sum(s for s in steps if s > 0) + 1
+    lowest, nbytes = pointer - before * dtype.itemsize, length * dtype.itemsize
+    if lowest % memory.ALIGNED:
+        owner = memory.empty(device, (nbytes,), np.dtype(np.uint8)).storage
+        device.copy(owner.pointer, lowest, nbytes)
+        lowest = owner.pointer
+    return memory.borrowed(device, lowest, nbytes, shape, dtype, owner, strides), before
 
 
 def _is_row_major(shape: tuple[int, ...], strides: tuple[int, ...]) -> bool:

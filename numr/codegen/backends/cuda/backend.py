@@ -107,6 +107,10 @@ class Cuda:
         return make
 
     def copy(self, buffer: Any) -> Any:
+        return self._copy(buffer, 0)
+
+    def _copy(self, buffer: Any, start: int) -> Any:
+        """A row-major copy of an array whose first element is so many after the first of its memory."""
         result = memory.empty(self.device, buffer.shape, buffer.dtype)
         if buffer.size:
             kernel, sizes, points = copy_kernel(
@@ -114,6 +118,7 @@ class Cuda:
                 buffer.shape,
                 buffer.element_strides(),
                 positions(buffer.storage.nbytes, CAPABILITIES),
+                start,
             )
             (built,) = self.build([kernel], False)
             self.launcher(built, 2, sizes, points, points)(buffer, result)
@@ -133,7 +138,14 @@ class Cuda:
         return memory.download(buffer if buffer.is_contiguous else self.copy(buffer))
 
     def adopt(self, x: Any) -> Any:
-        return adoption.adopt(x)
+        """Another library's array as a buffer: over its memory, or a copy where that is not row-major."""
+        found = adoption.adopt(x)
+        if found is None:
+            return None
+        buffer, start = found
+        if buffer.strides is None:
+            return buffer
+        return self.numbered(buffer.storage.device.ordinal)._copy(buffer, start)
 
     def wait(self) -> None:
         self.device.wait()

@@ -52,7 +52,9 @@ def _of_device_arrays(cupy: Any, function: Callable[..., Array]) -> Callable[...
         device = arrays[0].storage.device
         with device.within():
             result = cupy.ascontiguousarray(function(*(lent(cupy, a) for a in arrays), **params))
-        return memory.borrowed(device, result.data.ptr, result.shape, result.dtype, result)
+        return memory.borrowed(
+            device, result.data.ptr, result.nbytes, result.shape, result.dtype, result
+        )
 
     return call
 

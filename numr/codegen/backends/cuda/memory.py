@@ -80,41 +80,14 @@ def empty(device: Device, shape: tuple[int, ...], dtype: np.dtype[Any]) -> CudaA
 def borrowed(
     device: Device,
     pointer: Any,
+    nbytes: int,
     shape: tuple[int, ...],
     dtype: np.dtype[Any],
     owner: Any,
     strides: tuple[int, ...] | None = None,
 ) -> CudaArray:
     """An array over somebody else's memory, with strides in elements; None if it is row-major."""
-    _, nbytes = _span(shape, dtype, strides)
     return CudaArray(Borrowed(device, pointer, nbytes, owner), shape, dtype, strides)
-
-
-def _span(
-    shape: tuple[int, ...], dtype: np.dtype[Any], strides: tuple[int, ...] | None
-) -> tuple[int, int]:
-    """How many bytes before its first element an array's memory begins, and how many it is long."""
-    if strides is None or not math.prod(shape):
-        return 0, math.prod(shape) * dtype.itemsize
-    steps = [(n - 1) * s for n, s in zip(shape, strides, strict=True)]
-    before = -sum(s for s in steps if s < 0)
-    after = sum(s for s in steps if s > 0)
-    return before * dtype.itemsize, (before + after + 1) * dtype.itemsize
-
-
-def realigned(
-    device: Device,
-    pointer: Any,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    strides: tuple[int, ...] | None,
-) -> CudaArray:
-    """A copy of somebody else's memory, with its strides, whose first element is where kernels want it."""
-    before, nbytes = _span(shape, dtype, strides)
-    shift = -before % ALIGNED
-    storage = empty(device, (shift + nbytes,), np.dtype(np.uint8)).storage
-    device.copy(storage.pointer + shift, pointer - before, nbytes)
-    return borrowed(device, storage.pointer + shift + before, shape, dtype, storage, strides)
 
 
 def upload(device: Device, array: Array) -> CudaArray:
