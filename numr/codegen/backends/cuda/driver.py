@@ -368,15 +368,20 @@ class DriverDevice:
         self, pointer: int, nbytes: int, ending: Callable[[], bool] = sys.is_finalizing
     ) -> None:
         self.allocated -= nbytes
-        if ending():
-            return  # and perhaps the driver has ended
+        if self.lost or ending():
+            return  # the driver has ended, perhaps
         made_on = self._streams.pop(pointer, None)
         home = made_on.ptr if made_on is not None else 0
         # What is wrong is told by the next call that can raise.
-        with contextlib.suppress(DeviceError), self.within():
-            # It returns to the stream it is of, after what that of the moment was given to do with it.
-            self.order(self.stream(), home)
-            self.call("cuMemFreeAsync", pointer, home)
+        with contextlib.suppress(DeviceError):
+            pushed = self.push()
+            try:
+                # It returns to the stream it is of, after what that of the moment was given to do with it.
+                self.order(self.stream(), home)
+                self.call.library.cuMemFreeAsync(pointer, home)
+            finally:
+                if pushed:
+                    self.pop()
 
     def free_memory(self) -> int:
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
