@@ -3,7 +3,8 @@
 # make bench   numr beside its peers, which get an environment of their own
 # make bench-webgpu   numr beside hand-written WGSL on the first adapter
 # make test-gpu    the tests that need an NVIDIA GPU, which "make test" leaves out
-# make bench-cuda  numr on an NVIDIA GPU beside its peers; BENCH_ARGS="--into docs/performance.md"
+# make bench-cuda  numr on an NVIDIA GPU beside peers in an environment of their own, made here;
+#                  BENCH_ARGS="--into docs/performance.md" puts the table into the document
 # make clean   removes what these made
 #
 # Needs make, Python >= 3.11 and a reachable package index; PYTHON=... picks an interpreter.
@@ -15,6 +16,7 @@ BENCH_ARGS ?=
 PIP = pip --disable-pip-version-check
 bin = .venv/bin
 peers = .venv-bench/bin
+cuda_peers = .venv-bench-cuda/bin
 
 .PHONY: help demo test test-gpu driver lint bench bench-webgpu bench-cuda clean
 help:
@@ -42,8 +44,8 @@ bench: .venv/.bench .venv-bench/.peers
 bench-webgpu: .venv/.test driver
 	$(bin)/python -m benchmarks.webgpu $(BENCH_ARGS)
 
-bench-cuda: .venv/.cuda
-	$(bin)/python -m benchmarks.cuda $(BENCH_ARGS)
+bench-cuda: .venv/.cuda .venv-bench-cuda/.peers
+	$(bin)/python -m benchmarks.cuda --peer-python $(cuda_peers)/python $(BENCH_ARGS)
 
 # Debian ships Python without ensurepip; virtualenv, or pip from outside the environment, does then.
 define make_venv
@@ -61,6 +63,9 @@ endef
 
 .venv-bench/bin/python:
 	$(call make_venv,.venv-bench)
+
+.venv-bench-cuda/bin/python:
+	$(call make_venv,.venv-bench-cuda)
 
 .venv/.demo: pyproject.toml | .venv/bin/python
 	$(bin)/python -m $(PIP) install -q -e '.[examples]'
@@ -82,6 +87,10 @@ endef
 	$(peers)/python -m $(PIP) install -q -r benchmarks/requirements.txt
 	@touch $@
 
+.venv-bench-cuda/.peers: benchmarks/requirements-cuda.txt | .venv-bench-cuda/bin/python
+	$(cuda_peers)/python -m $(PIP) install -q -r benchmarks/requirements-cuda.txt
+	@touch $@
+
 # The tests run kernels through WebGPU, 64-bit numbers included, for which Mesa has a driver that needs
 # no graphics hardware.
 adapter = import sys, wgpu; a = wgpu.gpu.request_adapter_sync(); \
@@ -95,6 +104,6 @@ driver: .venv/.test
 			echo "Debian or Ubuntu: sudo apt-get install mesa-vulkan-drivers libvulkan1"; exit 1; }
 
 clean:
-	rm -rf .venv .venv-bench .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist \
+	rm -rf .venv .venv-bench .venv-bench-cuda .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist \
 		benchmarks/results examples/output
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,13 +13,32 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "examples"
 NAMES = ["fit_image_filter", "logistic_newton", "option_greeks", "solar_system"]
+CHOOSE = ["fit_image_filter"]  # these take the fastest device there is, unless told
+RUNS = [
+    *((name, "cpu") for name in NAMES),
+    *((name, "webgpu") for name in NAMES if name not in CHOOSE),
+    *(pytest.param(name, "cuda", marks=pytest.mark.gpu) for name in NAMES),
+]
 
 
-def run(name: str, output: Path) -> subprocess.CompletedProcess[str]:
+def run(name: str, output: Path, device: str) -> subprocess.CompletedProcess[str]:
+    """The program with a device as the default, and a cache of its own in the output's folder."""
     command = [sys.executable, "-W", "error", str(FOLDER / f"{name}.py"), "--quick"]
     command += ["--output", str(output)]
-    environment = dict(os.environ, PYTHONPATH=str(FOLDER.parent))
+    if device != "cpu" and name in CHOOSE:
+        command += ["--device", device]
+    environment = dict(
+        os.environ,
+        PYTHONPATH=str(FOLDER.parent),
+        NUMR_DEFAULT_DEVICE=device,
+        NUMR_CACHE_DIR=str(output / "cache"),
+    )
     return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=600)
+
+
+def compiled_for(output: Path) -> set[str]:
+    """The backends that a program had kernels compiled by."""
+    return {path.name for path in (output / "cache").glob("*/*")}
 
 
 def load(name: str) -> ModuleType:
@@ -31,13 +50,15 @@ def load(name: str) -> ModuleType:
     return module
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_example(name: str, tmp_path: Path) -> None:
-    done = run(name, tmp_path)
+@pytest.mark.parametrize(("name", "device"), RUNS)
+def test_example(name: str, device: str, tmp_path: Path) -> None:
+    done = run(name, tmp_path, device)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "check: " in done.stdout
     assert "FAILED" not in done.stdout
     assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+    if device != "cpu":
+        assert compiled_for(tmp_path) == {device}
 
 
 def test_every_example_is_here() -> None:

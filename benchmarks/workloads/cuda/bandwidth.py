@@ -16,7 +16,7 @@ from benchmarks.workload import Case, Target, Workload
 from benchmarks.workloads import black_scholes
 from benchmarks.workloads.cuda import DEVICE, WAITS, single, size
 
-NUMBERS, OPTIONS = size(100_000_000, 1000), size(16_000_000, 500)
+NUMBERS, OPTIONS = size(100_000_000, 400), size(16_000_000, 100)
 DRAWN = 1_000_000  # numbers that differ: to draw all of them takes seconds
 RATE = 0.03
 NAMES = black_scholes.NAMES[:4]

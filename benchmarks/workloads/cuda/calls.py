@@ -11,7 +11,7 @@ from benchmarks import peers
 from benchmarks.workload import Case, Target, Workload
 from benchmarks.workloads.cuda import DEVICE, WAITS, double, peer_device, single, size
 
-N, WIDTH = size(1000, 100), size(64, 4)
+N, WIDTH = size(1000, 40), size(64, 2)
 KERNELS = 10
 ONE = Case("call of one kernel", Target(plus=15e-6))
 TEN = Case("call of ten kernels")

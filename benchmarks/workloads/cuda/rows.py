@@ -9,7 +9,7 @@ from benchmarks.workload import Case, Workload
 from benchmarks.workloads import rows
 from benchmarks.workloads.cuda import DEVICE, WAITS, double, peer_device, single, size
 
-ROWS, COLUMNS = size(32768, 2), size(1024, 40)  # of no cache's size
+ROWS, COLUMNS = size(32768, 1), size(1024, 40)  # of no cache's size
 
 NAMES = ("softmax", "softmax grad", "layernorm", "layernorm grad")
 
