@@ -460,7 +460,9 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
             lines.append("    del " + ", ".join(f"b{s}" for s in dead))
     results = "".join(viewed(s, v) + ", " for s, v in program.results)
     lines.append(f"    return ({results})")
-    return define("run", lines, space)  # type: ignore[no-any-return]
+    made: Run = define("run", lines, space)
+    repeated = getattr(backend, "repeated", None)
+    return made if repeated is None else repeated(made, len(program.kernels))
 
 
 def _sized(view: View, lengths: Callable[[Sequence[Extent]], tuple[int, ...]]) -> Any:

@@ -52,6 +52,7 @@ from tests.backends.cuda.fake_abi import (
 )
 from tests.backends.cuda.fake_device import FakeDevice, Operation, Stream, run
 from tests.backends.cuda.fake_functions import Functions
+from tests.backends.cuda.fake_graphs import Executable, Node
 from tests.backends.cuda.fake_kernels import Fault, Loaded
 
 _ALWAYS = ("cuInit", "cuGetErrorName", "cuGetErrorString", "cuDriverGetVersion")
@@ -84,6 +85,8 @@ class _Function:
             try:
                 assert len(args) == len(self.kinds), f"{len(args)} parameters"
                 typed = self.types is not None
+                for kind, a in zip(self.types or (), args, strict=typed):
+                    kind.from_param(a)  # or a TypeError, as ctypes has it
                 values = [
                     a if typed and type(a) is int and 0 <= a < 2**63 else convert(a)
                     for a, convert in zip(args, self.convert, strict=True)
@@ -118,6 +121,8 @@ class FakeDriver:
         self.lock = threading.RLock()
         self.functions: dict[int, tuple[FakeDevice, Loaded]] = {}
         self.modules: dict[int, tuple[FakeDevice, Loaded]] = {}
+        self.graphs: dict[int, dict[int, Node]] = {}
+        self.executables: dict[int, Executable] = {}
         self.events: dict[int, tuple[FakeDevice, Operation | None]] = {}
         self.queued = 0
         self._thread = threading.local()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,6 +23,7 @@ from tests.backends.cuda.fake_abi import (
     put,
 )
 from tests.backends.cuda.fake_device import handles, run
+from tests.backends.cuda.fake_graphs import GraphFunctions
 from tests.backends.cuda.fake_kernels import Loaded
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
 QUEUE = 4096
 
 
-class Functions:
+class Functions(GraphFunctions):
     """The functions; the annotation of a parameter is how C takes it."""
 
     def __init__(self, driver: FakeDriver) -> None:
@@ -127,27 +129,14 @@ class Functions:
         self.driver.functions[handle] = device, loaded
         put(ctypes.c_void_p, function, handle)
 
-    def cuLaunchKernel(
-        self,
-        function: Word,
-        blocks: Int,
-        blocks_y: Int,
-        blocks_z: Int,
-        threads: Int,
-        threads_y: Int,
-        threads_z: Int,
-        shared: Int,
-        stream: Word,
-        params: Word,
-        extra: Word,
-    ) -> None:
+    def prepared(self, function: int, blocks: int, threads: int, extra: int) -> Callable[[], None]:
+        """What a kernel will do with the words it is given now."""
         driver = self.driver
-        device, queue = driver.current, driver.stream(stream)
+        device = driver.current
         owner, loaded = driver.functions.get(function, (None, None))
         assert loaded is not None and owner is device, "no function of this context"
         if blocks < 1 or not 1 <= threads <= 1024:
             raise CudaError(INVALID_VALUE)
-        assert (blocks_y, blocks_z, threads_y, threads_z, params) == (1, 1, 1, 1, 0)
         begin, words_at, size, size_at, end = (ctypes.c_uint64 * 5).from_address(extra)
         assert (begin, size, end) == (1, 2, 0), "extra is (1, address, 2, address of size, 0)"
         nbytes = ctypes.c_size_t.from_address(size_at).value
@@ -167,7 +156,26 @@ class Functions:
                 given = [device.bytes_at(pointer) for pointer in words[:count]]
                 loaded.run(blocks, threads, points, given, words[count:])
 
-        queue.give(driver.work(device, compute))
+        return driver.work(device, compute)
+
+    def cuLaunchKernel(
+        self,
+        function: Word,
+        blocks: Int,
+        blocks_y: Int,
+        blocks_z: Int,
+        threads: Int,
+        threads_y: Int,
+        threads_z: Int,
+        shared: Int,
+        stream: Word,
+        params: Word,
+        extra: Word,
+    ) -> None:
+        driver = self.driver
+        device, queue = driver.current, driver.stream(stream)
+        assert (blocks_y, blocks_z, threads_y, threads_z, params) == (1, 1, 1, 1, 0)
+        queue.give(self.prepared(function, blocks, threads, extra))
         driver.queued += 1
         if driver.queued >= QUEUE:
             driver.queued = 0

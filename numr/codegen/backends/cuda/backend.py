@@ -11,7 +11,7 @@ import numpy as np
 
 from numr.codegen import kernels as kernel_store
 from numr.codegen import store
-from numr.codegen.backends.cuda import adoption, functions, library, memory
+from numr.codegen.backends.cuda import adoption, functions, graphs, library, memory
 from numr.codegen.backends.cuda.device import Device, name_of, open_device, simulated
 from numr.codegen.backends.cuda.print import CudaPrinter, points_of_thread
 from numr.codegen.kernel import Kernel
@@ -126,6 +126,10 @@ class Cuda:
 
     def broadcast(self, buffer: Any, shape: tuple[int, ...], axes: tuple[int, ...]) -> Any:
         return buffer.spread(shape, axes)
+
+    def repeated(self, run: graphs.Run, kernels: int) -> graphs.Run:
+        """A program that is bound to sizes, made quicker to call again."""
+        return run if kernels < graphs.FEWEST else self.device.repeated(run)
 
     def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
         wanted = [(d.dtype, tuple(map(int, shape))) for d, shape in specs]

@@ -60,6 +60,10 @@ class Device(Protocol):
         """A function of arrays that starts a kernel of so many blocks and threads."""
         ...
 
+    def repeated(self, run: Callable[..., tuple[Any, ...]]) -> Callable[..., tuple[Any, ...]]:
+        """A program of several kernels, made quicker to call again."""
+        ...
+
     def allocate(self, nbytes: int) -> Any:
         """Memory of so many bytes, aligned to 256.
 

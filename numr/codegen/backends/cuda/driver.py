@@ -11,12 +11,14 @@ import ctypes
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from numr import messages
 from numr.codegen.backends.cuda import compile as compiler
+from numr.codegen.backends.cuda import graphs
 from numr.codegen.backends.cuda.device import name_of
 from numr.codegen.backends.cuda.print import THREADS
 from numr.codegen.kernel import Kernel
@@ -73,6 +75,13 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cuMemcpyDtoHAsync_v2": (_address, _word, _size, _address),
     "cuMemcpyDtoDAsync_v2": (_word, _word, _size, _address),
     "cuPointerGetAttribute": (_address, _int, _word),
+    "cuGraphCreate": (_address, _unsigned),
+    "cuGraphAddKernelNode_v2": (_address, _address, _address, _size, _address),
+    "cuGraphInstantiateWithFlags": (_address, _address, _word),
+    "cuGraphExecKernelNodeSetParams_v2": (_address, _address, _address),
+    "cuGraphLaunch": (_address, _address),
+    "cuGraphDestroy": (_address,),
+    "cuGraphExecDestroy": (_address,),
     "cuStreamSynchronize": (_address,),
     "cuStreamWaitEvent": (_address, _address, _unsigned),
     "cuEventCreate": (_address, _unsigned),
@@ -150,6 +159,14 @@ class _Within:
             raise self.device.failure(error) from None
 
 
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A kernel in the device's memory, and which of its buffers it writes."""
+
+    function: Any
+    written: tuple[bool, ...]
+
+
 class DriverDevice:
     """A device and its primary context, which CuPy and PyTorch use too."""
 
@@ -160,6 +177,7 @@ class DriverDevice:
         self._get_context = self.call.library.cuCtxGetCurrent
         self.lost = ""  # or the error after which it runs nothing more
         self.allocated = 0
+        self.graphs = graphs.Graphs(self)
         self.process = os.getpid()
         # The streams that memory was made on, but for the default one: they live as long as it does.
         self._streams: dict[int, Any] = {}
@@ -256,13 +274,13 @@ class DriverDevice:
             return messages.device_failed(self.name, str(error), "let go of arrays that are on it")
         return messages.device_failed(self.name, str(error))
 
-    def _current(self) -> Any:
+    def current_stream(self) -> Any:
         """CuPy's current stream, if CuPy has been imported; None is the default stream."""
         cuda = getattr(sys.modules.get("cupy"), "cuda", None)  # it may be half imported
         return None if cuda is None else cuda.get_current_stream(self.ordinal)
 
     def stream(self) -> int:
-        stream = self._current()
+        stream = self.current_stream()
         return stream.ptr if stream is not None else 0
 
     def order(self, before: int, after: int) -> None:
@@ -290,15 +308,17 @@ class DriverDevice:
 
     def load(self, kernel: Kernel, artifact: bytes) -> Any:
         module, function = _address(), _address()
+        written = tuple(b.written for b in kernel.buffers)
         with self.within():
             self.call("cuModuleLoadData", ctypes.byref(module), artifact)
             self.call("cuModuleGetFunction", ctypes.byref(function), module, kernel.entry.encode())
-        return function
+        return Loaded(function, written)
 
     def launcher(
         self, loaded: Any, blocks: int, threads: int, points: int, sizes: Sequence[int]
     ) -> Callable[..., None]:
-        launch = self.call.library.cuLaunchKernel
+        launch, function = self.call.library.cuLaunchKernel, loaded.function
+        made = self.graphs
         one, none = _unsigned(1), _unsigned(0)
         grid = _unsigned(blocks), one, one, _unsigned(threads), one, one, none
         # Blocks of words that no call uses now: calls of several threads have each its own, and so has
@@ -325,22 +345,27 @@ class DriverDevice:
                 k += 1
             pushed = self.push()
             try:
-                code = launch(loaded, *grid, self.stream(), None, block[1])
+                code = launch(function, *grid, self.stream(), None, block[1])
             finally:
                 if pushed:
                     self.pop()
             if code != _SUCCESS:
                 raise self.failure(self.call.error("cuLaunchKernel", code))
+            if made.recording is not None:
+                made.recording.launched(loaded, blocks, threads, words, arrays)
             idle.append(block)
 
         return run
+
+    def repeated(self, run: graphs.Run) -> graphs.Run:
+        return graphs.Repeated(self, run)
 
     # -- memory ----------------------------------------------------------------------------------
 
     def allocate(self, nbytes: int) -> int:
         pointer = _word()
         with self.within():
-            stream = self._current()
+            stream = self.current_stream()
             handle = stream.ptr if stream is not None else 0
             for attempt in range(2):
                 try:
@@ -391,6 +416,7 @@ class DriverDevice:
         return free.value + self._of_pool(_RESERVED) - self._of_pool(_USED)
 
     def write(self, pointer: int, array: np.ndarray[Any, Any]) -> None:
+        self.graphs.interrupt()
         source, kind = array.ctypes.data, _int()
         with self.within():
             stream = self.stream()
@@ -401,6 +427,7 @@ class DriverDevice:
                 self.call("cuStreamSynchronize", stream)
 
     def read(self, pointer: int, array: np.ndarray[Any, Any]) -> None:
+        self.graphs.interrupt()
         with self.within():
             stream, made_on = self.stream(), self._streams.get(pointer)
             self.order(made_on.ptr if made_on is not None else 0, stream)
@@ -409,6 +436,7 @@ class DriverDevice:
             self.call("cuStreamSynchronize", stream)
 
     def copy(self, pointer: int, source: int, nbytes: int) -> None:
+        self.graphs.interrupt()
         with self.within():
             self.call("cuMemcpyDtoDAsync_v2", pointer, source, nbytes, self.stream())
 

@@ -64,6 +64,9 @@ class Simulator:
 
         return launch
 
+    def repeated(self, run: Any) -> Any:
+        return run
+
     def allocate(self, nbytes: int) -> Any:
         self.allocated += nbytes
         # Whole words, full of what no kernel may rely on.
