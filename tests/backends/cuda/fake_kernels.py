@@ -18,7 +18,8 @@ from unittest import mock
 import numpy as np
 
 from numr.codegen.backends.cuda import simulator
-from numr.codegen.backends.cuda.print import WARP, CudaPrinter, points_of_thread
+from numr.codegen.backends.cuda.neighbours import points_of_thread
+from numr.codegen.backends.cuda.print import WARP, CudaPrinter
 from numr.codegen.kernel import Kernel
 
 MAGIC = "fake kernel "

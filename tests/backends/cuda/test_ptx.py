@@ -13,8 +13,9 @@ import pytest
 
 import numr as nr
 from numr.codegen import widths
+from numr.codegen.backends.cuda import assembly
 from numr.codegen.backends.cuda import compile as compiler
-from numr.codegen.backends.cuda.backend import CAPABILITIES
+from numr.codegen.backends.cuda.backend import CAPABILITIES, Cuda
 from numr.codegen.kernel import Kernel
 from numr.codegen.program import bucket, build_program
 from numr.errors import DeviceError
@@ -100,6 +101,21 @@ def test_neighbouring_elements_are_loaded_and_stored_together() -> None:
     assert "ld.global.nc.v4.f32" in ptx and "st.global.v4.f32" in ptx
     assert "fma" not in ptx  # a product and a sum round twice, as in NumPy
     assert "fma.rn.ftz.f32" in ptx_of(lambda x: x * 3 + 1, X, fast_math=True)[0]
+
+
+def test_machine_code_has_wide_loads_whatever_is_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """sin and log have branches, and each element waits for its own."""
+    x = X
+    for f, args in (
+        (lambda x: nr.sin(x) + nr.log(x), (x,)),
+        (lambda x, y: nr.sin(x) * nr.cos(y), (x, x)),
+    ):
+        asm = Cuda().assembly(kernels_of(f, *args)[0], False)
+        assert asm.count(".entry") == 1 and "// machine code, sm_80" in asm
+        assert asm.count("LDG.E.128") == len(args) and asm.count("STG.E.128") == 1
+    monkeypatch.setattr(assembly, "disassembler", lambda: None)
+    asm = Cuda().assembly(kernels_of(lambda x: 2 * x, x)[0], False)
+    assert ".entry" in asm and "machine code" not in asm
 
 
 def test_positions_have_the_bits_that_they_need() -> None:

@@ -13,15 +13,19 @@ from numr.codegen import kernels as kernel_store
 from numr.codegen import store
 from numr.codegen.backends.cuda import adoption, functions, graphs, library, memory
 from numr.codegen.backends.cuda.device import Device, name_of, open_device, simulated
-from numr.codegen.backends.cuda.print import CudaPrinter, points_of_thread
+from numr.codegen.backends.cuda.neighbours import points_of_thread
+from numr.codegen.backends.cuda.print import CudaPrinter
 from numr.codegen.kernel import Kernel
 from numr.codegen.language import frontend
 from numr.codegen.movement import copy_kernel, fill_kernel
 from numr.codegen.target import Backend, Capabilities
 from numr.codegen.widths import positions
 from numr.dtypes import DType, as_dtype, float32, float64, int32, int64, uint32, uint64
+from numr.errors import DeviceError
 from numr.runtime.device_array import guard
 
+# Kernels are shown as for this compute capability where there is no device.
+SHOWN = (8, 0)
 # Threads of a block that run one point together, at most.
 LANES = 256
 CAPABILITIES = Capabilities(
@@ -161,9 +165,16 @@ class Cuda:
         return CudaPrinter().launched(kernel)
 
     def assembly(self, kernel: Kernel, fast_math: bool) -> str:
-        from numr.codegen.backends.cuda.compile import compile_kernel
+        from numr.codegen.backends.cuda import assembly
 
-        return compile_kernel(kernel, (8, 0), fast_math)
+        return assembly.text(kernel, self._capability(), fast_math)
+
+    def _capability(self) -> tuple[int, int]:
+        """That of the device; where there is none, of the generation of 2020."""
+        try:
+            return self.device.capability
+        except DeviceError:
+            return SHOWN
 
 
 BACKEND: Backend = Cuda()

@@ -14,7 +14,8 @@ from typing import Any
 
 from numr import messages
 from numr.codegen.backends.cuda import functions, memory
-from numr.codegen.backends.cuda.print import CudaPrinter, points_of_thread, shared_memory
+from numr.codegen.backends.cuda.neighbours import points_of_thread
+from numr.codegen.backends.cuda.print import CudaPrinter, shared_memory
 from numr.codegen.kernel import Kernel
 from numr.codegen.language import frontend
 

@@ -20,6 +20,7 @@ class Device(Protocol):
     Attributes:
         name: what users pass as `device`.
         ordinal: its number.
+        capability: its compute capability.
         fingerprint: what of it changes compiled code.
         threads: how many threads of a block run points of one lane.
         blocks: how many blocks keep it busy; more points than their threads have are run in turn.
@@ -28,6 +29,7 @@ class Device(Protocol):
 
     name: str
     ordinal: int
+    capability: tuple[int, int]
     fingerprint: str
     threads: int
     blocks: int

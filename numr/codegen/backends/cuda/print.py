@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from numr.codegen.kernel import Barrier, Combine, For, If, Kernel, Statement, Store, stores
+from numr.codegen.backends.cuda.neighbours import points_of_thread, side_by_side
+from numr.codegen.kernel import Barrier, Combine, For, If, Kernel, Statement
 from numr.codegen.language.printer import PythonPrinter
 from numr.dtypes import DType
 
 WARP = 32
 # Points of a block where each is one thread's.
 THREADS = 128
-# A thread loads and stores up to so many bytes at once.
-WIDE = 16
-MOST_POINTS = 8
 
 
 class CudaPrinter(PythonPrinter):
@@ -54,6 +52,19 @@ class CudaPrinter(PythonPrinter):
             ]
         head = ["", "", "@cuda.jit", f"def kernel({', '.join(['points', *given])}):"]
         return self.print(kernel) + "\n".join([*head, *lines, ""])
+
+    def block(self, body: list[Statement], depth: int) -> Iterator[str]:
+        count = points_of_thread(self.kernel)
+        if body is not self.kernel.body or count == 1:
+            yield from super().block(body, depth)
+            return
+        (grid,) = body
+        assert isinstance(grid, For)
+        pad = "    " * depth
+        yield f"{pad}if hi - lo == {self.kernel.index.short}({count}):"
+        yield from super().block(list(side_by_side(grid, count)), depth + 1)
+        yield f"{pad}else:"
+        yield from super().block(body, depth + 1)
 
     def parameters(self, kernel: Kernel) -> list[tuple[str, str]]:
         if kernel.lanes == 1:
@@ -121,19 +132,3 @@ def _statements(body: Sequence[Statement]) -> Iterator[Statement]:
         yield s
         if isinstance(s, (For, If)):
             yield from _statements(s.body)
-
-
-def points_of_thread(kernel: Kernel) -> int:
-    """How many neighbouring points one thread runs: several where they are neighbours in memory, which
-    one wide load or store then moves."""
-    if kernel.lanes > 1 or len(kernel.body) != 1:
-        return 1
-    (grid,) = kernel.body
-    if not isinstance(grid, For) or any(isinstance(s, (For, If)) for s in grid.body):
-        return 1
-    written = set(stores(grid.body))
-    places = {s.index for s in grid.body if isinstance(s, Store)}
-    if places != {grid.var} or len(grid.body) > 200:
-        return 1
-    largest = max(b.dtype.itemsize for b in kernel.buffers if b.name in written)
-    return max(1, min(WIDE // largest, MOST_POINTS))

@@ -30,6 +30,7 @@ class Simulator:
     def __init__(self, ordinal: int) -> None:
         self.name = name_of(ordinal)
         self.ordinal = ordinal
+        self.capability = (8, 0)  # what it makes believe to be is no older
         self.fingerprint = "simulator"
         self.threads, self.blocks = THREADS, BLOCKS
         self.allocated = 0
