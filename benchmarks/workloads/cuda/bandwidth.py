@@ -23,7 +23,9 @@ NAMES = black_scholes.NAMES[:4]
 
 COPIED = Target(against=("memcpy", "copy"), factor=1 / 0.85)
 CHAIN = Case(f"ten operations on {NUMBERS:,} numbers", COPIED, nbytes=8 * NUMBERS)
-PRICES = Case(f"Black-Scholes, price and gradient of {OPTIONS:,}", COPIED, nbytes=36 * OPTIONS)
+PRICES = Case(
+    f"Black-Scholes, price and gradient of {OPTIONS:,} options", COPIED, nbytes=36 * OPTIONS
+)
 FAST_PRICES = Case(f"{PRICES.name}, fast_math", COPIED, nbytes=PRICES.nbytes)
 SUM = Case(f"sum of {NUMBERS:,} numbers", COPIED, nbytes=4 * NUMBERS)
 CASES = (CHAIN, PRICES, FAST_PRICES, SUM)
