@@ -111,13 +111,7 @@ def _viewed(
         if kind == "transpose":
             buffer = buffer.transpose(payload)
         elif kind == "reshape":
-            if not _is_row_major(buffer):
-                buffer = backend.copy(buffer)
             buffer = buffer.reshape(shape)
         else:
             buffer = backend.broadcast(buffer, shape, payload)
     return buffer
-
-
-def _is_row_major(buffer: Any) -> bool:
-    return bool(buffer.is_contiguous)

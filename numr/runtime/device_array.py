@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from numr import devices
 from numr.runtime.generated import define
 
 
@@ -61,8 +62,9 @@ class DeviceArray:
         return getattr(self.storage, "owner", None) is not None
 
     def reshape(self, shape: tuple[int, ...]) -> Self:
+        """The same elements in another shape: a view, or a copy of what is not row-major."""
         if not self.is_contiguous:
-            raise ValueError("only a row-major array has another shape without a copy")
+            return devices.copy(self).reshape(shape)  # type: ignore[no-any-return]
         return type(self)(self.storage, shape, self.dtype)
 
     def transpose(self, order: Sequence[int]) -> Self:

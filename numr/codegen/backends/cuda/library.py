@@ -83,7 +83,7 @@ class Calls:
         return self.cp.sort(x, axis=axis)
 
     def argsort(self, x: Array, *, axis: int) -> Array:
-        return self.cp.argsort(x, axis=axis)
+        return self.cp.argsort(x, axis=axis)  # which is stable, as all of its sorts
 
     def _directed(self, function: Any, x: Array, axis: int, reverse: bool) -> Array:
         turned = self.cp.flip(x, axis) if reverse else x
