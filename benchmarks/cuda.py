@@ -43,7 +43,8 @@ def arguments() -> argparse.Namespace:
     if unknown:
         parser.error(f"--only: no {', '.join(unknown)}; there are {', '.join(cuda.NAMES)}")
     trial = asked.small or asked.peer_device != "cuda" or simulated()
-    if asked.into and (trial or set(asked.only) != set(cuda.NAMES)):
+    asked.whole = not trial and set(asked.only) == set(cuda.NAMES)
+    if asked.into and not asked.whole:
         parser.error("--into takes a whole run on a GPU")
     return asked
 
@@ -95,7 +96,7 @@ def measure(asked: argparse.Namespace, environment: dict[str, str]) -> dict[str,
         cases |= measured["cases"]
         versions |= {workload.MODULES[peer]: v for peer, v in measured["versions"].items()}
     progress("")
-    found = {"gpu": gpu(), "versions": versions, "cases": cases}
+    found = {"gpu": gpu(), "versions": versions, "cases": cases, "peers on": asked.peer_device}
     return report.record("cuda", "CUDA", os.cpu_count() or 1, found)
 
 
@@ -105,6 +106,7 @@ def heading(result: Mapping[str, Any]) -> str:
         *result["gpu"].values(),
         f"{machine['processor']}, {machine['cores']} cores",
         *(f"{name} {version}" for name, version in result["versions"].items()),
+        *(["JAX and PyTorch on the CPU"] if result["peers on"] == "cpu" else []),
     ]
     return "; ".join([result["date"][:10], *facts])
 
@@ -178,7 +180,7 @@ def main() -> int:
     print("\n\n".join(parts))
     asked.results.mkdir(parents=True, exist_ok=True)
     text = json.dumps(result, indent=1, ensure_ascii=False) + "\n"
-    (asked.results / "cuda.json").write_text(text)
+    (asked.results / ("cuda.json" if asked.whole else "cuda-part.json")).write_text(text)
     if asked.into:
         report.insert(asked.into, "\n\n".join(parts), "cuda")
     wrong = [peer for peer, problem in failed if peer == "numr" or problem.startswith("wrong")]
