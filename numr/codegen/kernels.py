@@ -14,6 +14,7 @@ from typing import Any
 
 from numr import config
 from numr.codegen import store
+from numr.codegen.recent import Recent
 from numr.codegen.stages import show
 
 
@@ -27,7 +28,8 @@ class KernelStatistics:
 
 
 statistics = KernelStatistics()
-BUILT: dict[tuple[str, str], Any] = {}
+# What is forgotten is loaded from disk when it is needed again, and lives as long as programs use it.
+BUILT: Recent[tuple[str, str], Any] = Recent(8192)
 _lock = threading.RLock()
 
 

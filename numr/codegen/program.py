@@ -130,6 +130,8 @@ class Statistics:
 # Bounded by the characters of their graphs, and each program by the sizes it is bound to: a program
 # that made room for another is built again when it is needed, from kernels that are kept.
 PROGRAMS: Recent[tuple[Any, ...], Program] = Recent(2**24)
+# What a program weighs beside the text of its graph, in characters.
+PROGRAM = 2048
 SIZES_BOUND = 256
 program_statistics = Statistics()
 bound_statistics = Statistics()
@@ -218,7 +220,7 @@ def _compiled(graph: Canonical, key: _Key, backend: target.Backend) -> Run:
                 show("cache", lambda: "new program")
                 program = build_program(graph, key.hints, backend, key.fast_math)
                 program.fused = None  # its nodes hold the buffers of this very call
-                PROGRAMS.put(key, program, len(graph.text))
+                PROGRAMS.put(key, program, len(graph.text) + PROGRAM)
     else:
         program_statistics.hits += 1
     sizes = graph.sizes
@@ -384,7 +386,8 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
     def lengths(extents: Sequence[Extent]) -> tuple[int, ...]:
         return tuple(product((e,), sizes) for e in extents)
 
-    space: dict[str, Any] = {}
+    # Launchers know where kernels' code is, which is there as long as the kernels are.
+    space: dict[str, Any] = {"kernels": program.built}
     lines = [f"def run({', '.join(f'b{k}' for k in range(count))}):"]
     last_use = _last_uses(program, count)
 

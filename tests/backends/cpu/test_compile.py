@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import subprocess
 import sys
 import time
+import weakref
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+import numr as nr
+from numr.codegen import kernels, program
 from numr.codegen.backends.cpu import machine, vectorforms
 
 WIDE = machine.host().lanes
@@ -161,6 +165,41 @@ def test_one_name_with_other_code(kernel: Any) -> None:
     assert objects.load(first, "test_same") == objects.load(first, "test_same")
     with pytest.raises(LookupError, match="does not define absent"):
         objects.load(first, "absent")
+
+
+def test_code_goes_with_the_last_that_uses_it() -> None:
+    """Linux gives a process 65,530 pieces of memory, and each kernel takes two."""
+    from numr.codegen.backends.cpu import objects
+    from numr.codegen.backends.cpu.compile import compile_kernel
+
+    text = "def test_many{0}(lo, hi, o):\n    for i in range(lo, hi):\n        o[i] = f64({0})\n"
+    made = [
+        compile_kernel(text.format(k), f"test_many{k}", ("i64", "i64", "p:f64"), False)
+        for k in range(4)
+    ]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(objects, "SHARED", 2)
+        patch.setattr(objects, "_newest", None)
+        addresses = [objects.load(code, f"test_many{k}") for k, code in enumerate(made)]
+        engines = [weakref.ref(a.engine) for a in addresses]
+    assert engines[0] is engines[1] and engines[0] is not engines[2]
+    assert objects.load(made[0], "test_many0") == addresses[0]
+    del addresses[0]
+    gc.collect()
+    assert engines[0]() is not None
+    del addresses[0]
+    gc.collect()
+    assert engines[0]() is None and engines[2]() is not None
+
+
+def test_what_is_bound_keeps_its_kernels() -> None:
+    f = nr.jit(lambda x: nr.cos(x) * 1.734)
+    x = np.arange(3.0)
+    want = f(x).numpy()
+    kernels.BUILT.clear()
+    program.PROGRAMS.clear()
+    gc.collect()
+    np.testing.assert_array_equal(f(x).numpy(), want)
 
 
 def test_a_small_kernel_compiles_quickly(kernel: Any) -> None:

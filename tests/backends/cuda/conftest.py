@@ -34,7 +34,7 @@ def no_cuda(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> pytest.MonkeyPat
     others = {name: b for name, b in target._LOADED.items() if not name.startswith("cuda")}
     monkeypatch.setattr(target, "_LOADED", others)
     monkeypatch.setattr(program, "PROGRAMS", Recent(2**24))
-    monkeypatch.setattr(kernels, "BUILT", {})
+    monkeypatch.setattr(kernels, "BUILT", Recent(8192))
     monkeypatch.setattr(compiler, "toolchain", functools.cache(compiler.toolchain.__wrapped__))
     monkeypatch.setattr(library, "library", dict)
     return monkeypatch

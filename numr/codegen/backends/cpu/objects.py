@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -10,49 +11,72 @@ import llvmlite.binding as llvm
 from numr.codegen.backends.cpu import machine
 
 _lock = threading.RLock()
-_shared: Any = None
-_engines: dict[bytes, Any] = {}  # the engine that holds each object file
-_addresses: dict[tuple[str, bytes], int] = {}
-_files: list[Any] = []  # must outlive the code that was loaded from them
+# Kernels of an engine: it takes 1 ms to make, and its memory goes when none of its kernels is used.
+SHARED = 64
 
 
-def _new_engine() -> Any:
-    """An execution engine. It owns its target machine, so it does not get the compiler's."""
-    host = machine.host()
-    empty = llvm.parse_assembly("")
-    empty.triple = host.triple
-    target = llvm.Target.from_triple(host.triple).create_target_machine(
-        cpu=host.cpu, features=host.features, opt=2, reloc="pic", codemodel="jitdefault", jit=True
-    )
-    return llvm.create_mcjit_compiler(empty, target)
+class Address(int):
+    """The address of a function, which is there as long as this number is.
 
-
-def _engine_for(objects: bytes, entry: str) -> Any:
-    """The shared engine (0.05 ms an object; a new engine takes 1), unless it knows the name.
-
-    A known name with other code: the same kernel compiled under other options.
+    Attributes:
+        engine: what holds the code.
     """
-    global _shared
-    if _shared is None:
-        _shared = _new_engine()
-    engine = _new_engine() if _shared.get_function_address(entry) else _shared
-    file = llvm.ObjectFileRef.from_data(objects)
-    engine.add_object_file(file)
-    engine.finalize_object()
-    _files.append(file)
+
+    engine: _Engine
+
+
+class _Engine:
+    """Code of some object files in memory."""
+
+    def __init__(self) -> None:
+        host = machine.host()
+        empty = llvm.parse_assembly("")
+        empty.triple = host.triple
+        # It owns its target machine, so it does not get the compiler's.
+        target = llvm.Target.from_triple(host.triple).create_target_machine(
+            cpu=host.cpu,
+            features=host.features,
+            opt=2,
+            reloc="pic",
+            codemodel="jitdefault",
+            jit=True,
+        )
+        self.made = llvm.create_mcjit_compiler(empty, target)
+        self.files: list[Any] = []  # must outlive the code that was loaded from them: they end after it
+
+    def add(self, objects: bytes) -> None:
+        file = llvm.ObjectFileRef.from_data(objects)
+        self.made.add_object_file(file)
+        self.made.finalize_object()
+        self.files.append(file)
+
+    def address(self, entry: str) -> int:
+        """Where a function is; 0 if it has none of that name."""
+        return int(self.made.get_function_address(entry))
+
+
+_newest: _Engine | None = None
+_engines: weakref.WeakValueDictionary[bytes, _Engine] = weakref.WeakValueDictionary()
+
+
+def _engine_for(objects: bytes, entry: str) -> _Engine:
+    """The newest engine (0.05 ms an object), or another where that is full or knows the name: the same
+    kernel compiled under other options."""
+    global _newest
+    engine = _newest
+    if engine is None or len(engine.files) >= SHARED or engine.address(entry):
+        engine = _newest = _Engine()
+    engine.add(objects)
     _engines[objects] = engine
     return engine
 
 
-def load(objects: bytes, entry: str) -> int:
+def load(objects: bytes, entry: str) -> Address:
     """The address of function ``entry`` of an object file; loading it again is a look-up."""
-    known = _addresses.get((entry, objects))
-    if known is not None:
-        return known
     with _lock:
         engine = _engines.get(objects) or _engine_for(objects, entry)
-        address = int(engine.get_function_address(entry))
+        address = Address(engine.address(entry))
         if not address:
             raise LookupError(f"object code does not define {entry}")
-        _addresses[entry, objects] = address
+        address.engine = engine
         return address
