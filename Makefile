@@ -29,7 +29,7 @@ test: .venv/.test driver
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy numr
-	$(bin)/python -m pytest -n auto
+	$(bin)/python -m pytest -n auto --dist worksteal
 
 test-gpu: .venv/.cuda
 	$(bin)/python -m pytest -m gpu -n 1
