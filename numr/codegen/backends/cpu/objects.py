@@ -42,7 +42,8 @@ class _Engine:
             jit=True,
         )
         self.made = llvm.create_mcjit_compiler(empty, target)
-        self.files: list[Any] = []  # must outlive the code that was loaded from them: they end after it
+        # They must outlive the code that was loaded from them, and end after it.
+        self.files: list[Any] = []
 
     def add(self, objects: bytes) -> None:
         file = llvm.ObjectFileRef.from_data(objects)
