@@ -30,7 +30,9 @@ FORMAT = "1"
 DEFAULT_LIMIT = 512 * 2**20  # bytes, see NUMR_CACHE_LIMIT
 _MAGIC = b"numr\x01"
 _HEAD = struct.Struct("<5sQQ32s")  # magic, length of key, length of payload, sha256 of both
-_TRIM_EVERY = 64  # writes between two looks at the size
+# Writes of a process after which it looks at the size, which takes as long as there are files: after so
+# many, after twice as many and so on, and then after each of the larger number (some 20 MB of kernels).
+_FIRST_LOOK, _LOOK_EVERY = 64, 4096
 _FRESH = 3600.0  # seconds within which the time of use is not renewed
 
 
@@ -154,7 +156,8 @@ def put(backend: str, key_text: str, payload: bytes) -> None:
         _warn_once(error)
         return
     counters.writes += 1
-    if counters.writes % _TRIM_EVERY == 0:
+    done = counters.writes
+    if done % _LOOK_EVERY == 0 or (done >= _FIRST_LOOK and done & (done - 1) == 0):
         trim()
 
 

@@ -106,7 +106,17 @@ class FakeCupy(types.ModuleType):
 @pytest.fixture
 def fake_cupy(fake_cuda: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> FakeCupy:
     """An imported CuPy."""
-    gc.collect()  # what other tests left must not meet this one's streams
     module = FakeCupy(fake_cuda)
     monkeypatch.setitem(sys.modules, "cupy", module)
+    only_for(fake_cuda, monkeypatch)
     return module
+
+
+def only_for(fake: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Devices of other tests, which end at any time, see nothing of this one's CuPy."""
+    real = driver.DriverDevice.current_stream
+
+    def current_stream(self: driver.DriverDevice) -> Any:
+        return real(self) if self.call.library is fake else None
+
+    monkeypatch.setattr(driver.DriverDevice, "current_stream", current_stream)

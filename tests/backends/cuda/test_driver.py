@@ -174,7 +174,7 @@ def test_a_call_within_a_call_has_words_of_its_own(
     inner: list[Any] = []
 
     def within(device_id: int) -> Any:
-        if not inner and sys._getframe(3).f_code.co_name == "run":
+        if not inner and sys._getframe(4).f_code.co_name == "run":
             inner.append(None)
             inner.append(f(other))
         return fake_cupy.default

@@ -19,6 +19,7 @@ from numr.codegen.program import compile_graph
 from numr.devices import to_device, to_host
 from numr.ir.interpret import interpret
 from numr.ir.primitive import Primitive, Sample
+from tests.backends.cuda.conftest import only_for
 from tests.backends.cuda.fake_cupy import FakeCupyLibrary
 from tests.backends.cuda.fake_driver import FakeDriver
 from tests.backends.test_conformance import agree, build, samples
@@ -28,9 +29,9 @@ NAMES = set(LIBRARY) | {"matmul", "contract"}
 
 @pytest.fixture
 def cupy(fake_cuda: FakeDriver, monkeypatch: pytest.MonkeyPatch) -> FakeCupyLibrary:
-    gc.collect()
     module = FakeCupyLibrary(fake_cuda)
     module.install(monkeypatch)
+    only_for(fake_cuda, monkeypatch)
     found = functools.cache(REAL.__wrapped__)  # type: ignore[attr-defined]
     monkeypatch.setattr(library, "library", found)
     return module
