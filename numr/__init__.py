@@ -15,6 +15,8 @@ from typing import Any
 from numr import errors, tree
 from numr.array import Array
 from numr.autodiff import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
+from numr.branching import cond, switch
+from numr.control import fori_loop, map, scan, while_loop
 from numr.devices import available_devices, get_default_device, set_default_device
 from numr.dtypes import (
     DType,
@@ -39,6 +41,7 @@ from numr.functions.all import *  # noqa: F403
 from numr.functions.all import __all__ as _functions
 from numr.jacobians import hessian, hvp, jacfwd, jacrev
 from numr.jit import jit
+from numr.prefixes import associative_scan
 from numr.vectorize import vmap
 
 __version__ = "0.1.0"
@@ -68,15 +71,18 @@ def __dir__() -> list[str]:
 __all__ = [
     "Array",
     "DType",
+    "associative_scan",
     "bool",
     "bool_",
     "complex64",
     "complex128",
+    "cond",
     "e",
     "errors",
     "float16",
     "float32",
     "float64",
+    "fori_loop",
     "get_default_device",
     "grad",
     "hessian",
@@ -91,12 +97,15 @@ __all__ = [
     "jit",
     "jvp",
     "linearize",
+    "map",
     "nan",
     "newaxis",
     "pi",
+    "scan",
     "set_default_device",
     "available_devices",
     "stop_gradient",
+    "switch",
     "tree",
     "uint8",
     "uint16",
@@ -105,5 +114,6 @@ __all__ = [
     "value_and_grad",
     "vjp",
     "vmap",
+    "while_loop",
 ]
 __all__ += _functions

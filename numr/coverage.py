@@ -34,9 +34,11 @@ def slot(prim: Primitive, name: str) -> str:
     reason = {"jvp": prim.no_jvp, "transpose": prim.no_transpose}.get(name, "")
     if reason:
         return f"- ({reason})"
+    if name == "samples" and prim.has_siblings:
+        return "- (its bodies are the user's)"
     if name == "samples":
         return "yes" if any(True for _ in prim.samples(np.random.default_rng(0))) else "MISSING"
-    if name == "transpose" and not _linear(prim):
+    if name == "transpose" and not prim.has_siblings and not _linear(prim):
         return "- (not linear; its tangent is)"
     return "yes" if prim.has(name) else "MISSING"
 
@@ -57,7 +59,8 @@ def lowering(prim: Primitive) -> str:
         return f"library: {getattr(prim, 'library', prim.name)}"
     if prim.lowering == "scan":
         return f"library: {prim.name}"
-    return {"element": "fused", "scatter": "fused scatter", "": "-"}[prim.lowering]
+    kinds = {"element": "fused", "scatter": "fused scatter", "control": "programs", "": "-"}
+    return kinds[prim.lowering]
 
 
 def backends(prim: Primitive) -> dict[str, str]:

@@ -11,8 +11,8 @@ from typing import Any
 from numr import config
 from numr.codegen import kernels as kernel_store
 from numr.codegen import program as programs
-from numr.codegen import target
-from numr.codegen.fuse import LibraryStep, own_cost, reads, writes
+from numr.codegen import steps, target
+from numr.codegen.fuse import ControlStep, LibraryStep, own_cost, reads, writes
 from numr.codegen.kernel import Kernel
 from numr.codegen.lower import product
 from numr.codegen.stages import fused_text
@@ -97,7 +97,7 @@ class Lowered:
         return Text(self._rewritten.text)
 
     @cached_property
-    def _program(self) -> programs.Program:
+    def _program(self) -> steps.Program:
         hints = tuple(map(programs.bucket, self._graph.sizes))
         return programs.build_program(self._graph, hints, target.get(self._device), self._fast_math)
 
@@ -157,7 +157,7 @@ def _count(shape: Sequence[int]) -> int:
     return n
 
 
-def _cost(graph: Canonical, program: programs.Program) -> Cost:
+def _cost(graph: Canonical, program: steps.Program) -> Cost:
     fused = program.fused
     assert fused is not None
     flops = 0
@@ -175,19 +175,19 @@ def _cost(graph: Canonical, program: programs.Program) -> Cost:
     sizes = graph.sizes
     alive: dict[int, int] = {}
     peak = 0
-    dead = programs._last_uses(program, len(graph.inputs))
+    dead = steps.last_uses(program, len(graph.inputs))
     results = (s.node for s in fused.steps if isinstance(s, LibraryStep))
     for number, step in enumerate(program.steps):
-        if isinstance(step, programs.Allocation):
+        if isinstance(step, steps.Allocation):
             alive[step.slot] = product(step.shape, sizes) * step.dtype.itemsize
-        elif isinstance(step, programs.Call):
+        elif isinstance(step, steps.Call):
             result = next(results)
             alive[step.slot] = _count(result.shape) * result.dtype.itemsize
         peak = max(peak, sum(alive.values()))
         for slot in dead.get(number, ()):
             alive.pop(slot, None)
-    calls = sum(isinstance(s, programs.Call) for s in program.steps)
-    launches = sum(isinstance(s, programs.Launch) for s in program.steps)
+    calls = sum(isinstance(s, steps.Call) for s in program.steps)
+    launches = sum(isinstance(s, steps.Launch) for s in program.steps)
     return Cost(flops, moved, launches, calls, peak)
 
 
@@ -265,7 +265,9 @@ def explain(fun: Any, *args: Any, **kwargs: Any) -> Text:
     fused = lowered._program.fused
     assert fused is not None
     for step in fused.steps:
-        if isinstance(step, LibraryStep):
+        if isinstance(step, ControlStep):
+            lines.append(f"a loop or branch of programs: {step.targets[0]!r}")
+        elif isinstance(step, LibraryStep):
             lines.append(f"not fused: {step.node!r} is a library call ({step.key})")
         else:
             for node in step.targets:

@@ -45,6 +45,8 @@ class Check:
     def slots(self) -> tuple[int, ...]:
         return (*self.operands.values(), *self.results.values())
 
+    uses = slots
+
     def __str__(self) -> str:
         return f"check {', '.join(f'b{s}' for s in self.results.values())} against NumPy"
 
@@ -144,7 +146,7 @@ def _evaluate(seed: int, fast_math: bool) -> Evaluate:
 def _rounds(node: Node) -> bool:
     """Whether backends may differ in how they round a node."""
     prim = node.prim
-    if prim.lowering in ("library", "scan", "scatter"):
+    if prim.lowering in ("control", "library", "scan", "scatter"):
         return prim.name not in EXACT
     op = getattr(prim, "op", None)
     if op is not None:

@@ -18,6 +18,7 @@ from numr.codegen.group import Grouping
 from numr.codegen.region import Axis, Expr, ExprBuilder, Output, Region, Sum
 from numr.ir.dims import Dim, Extent
 from numr.ir.node import Node
+from numr.ir.primitive import siblings_key
 from numr.ir.text import Canonical
 from numr.primitives.source import CONST, IOTA, SIZE_OF
 
@@ -66,7 +67,15 @@ class LibraryStep:
     operands: list[tuple[Node, list[Node]]]
 
 
-Step = RegionStep | LibraryStep
+@dataclass(slots=True)
+class ControlStep:
+    """A loop or branch: results of one node's operation, and its operands as a library call's."""
+
+    targets: list[Node]
+    operands: list[tuple[Node, list[Node]]]
+
+
+Step = RegionStep | LibraryStep | ControlStep
 
 
 @dataclass(slots=True)
@@ -252,7 +261,7 @@ class _Fuser:
                 steps.append(regions[0][0])
                 regions[0][0].more = [step for step, _ in regions[1:]]
             elif not is_element(group[0]):
-                steps.append(self._other_step(group[0]))
+                steps.append(self._other_step(group))
                 continue
             else:
                 regions = [self._region(group)]
@@ -297,7 +306,9 @@ class _Fuser:
 
         grouping = Grouping(loaded, self.base, self.extent, self.most)
         for node in filter(stored, self.order):
-            if is_element(node) and node not in self.alone and not hasattr(node.prim, "parts"):
+            if node.prim.has_siblings:
+                grouping.add_siblings(node, siblings_key(node))
+            elif is_element(node) and node not in self.alone and not hasattr(node.prim, "parts"):
                 grouping.add(node)
             else:
                 grouping.add_single(node)
@@ -360,7 +371,10 @@ class _Fuser:
             steps.append((RegionStep(region, expander.sources, [node]), expander))
         return steps
 
-    def _other_step(self, node: Node) -> Step:
+    def _other_step(self, group: list[Node]) -> Step:
+        node = group[0]
+        if node.prim.has_siblings:
+            return ControlStep(group, [self.viewed(x) for x in node.inputs])
         if node.prim.lowering == "scatter":
             return self._scatter(node)
         key = getattr(node.prim, "library", node.prim.name)
@@ -405,7 +419,7 @@ def own_cost(node: Node) -> int:
 
 def reads(step: Step) -> list[Node]:
     """The stored nodes a step reads."""
-    if isinstance(step, LibraryStep):
+    if isinstance(step, (LibraryStep, ControlStep)):
         return [base for base, _ in step.operands]
     sources = [node for part in step.parts for node in part.sources]
     return sources + ([step.initial] if step.initial is not None else [])

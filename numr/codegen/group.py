@@ -78,10 +78,20 @@ class Grouping:
         self.extent = extent
         self.units: dict[Node, Unit] = {}
         self._latest: dict[Any, list[Unit]] = {}
+        self._siblings: dict[Any, Unit] = {}
 
     def add_single(self, node: Node) -> None:
         """A node that is a step of its own."""
         self._open(node, self._reads(node)[0], None)
+
+    def add_siblings(self, node: Node, key: Any) -> None:
+        """One of the results of an operation, which are a step together."""
+        unit = self._siblings.get(key)
+        if unit is None:
+            self._siblings[key] = self._open(node, self._reads(node)[0], None)
+        else:
+            unit.members.append(node)
+            self.units[node] = unit
 
     def add(self, root: Node) -> None:
         """A result that may share a kernel."""

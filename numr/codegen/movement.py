@@ -35,6 +35,20 @@ def fill_kernel(dtype: DType, value: Any, index: DType) -> Kernel:
     return Kernel((Buffer("a0", part, True),), (), [_grid(at, body)])
 
 
+def shift_kernel(dtype: DType, index: DType, out: bool) -> Kernel:
+    """A kernel that copies elements one by one from or (`out`) to the place that its size says."""
+    at, start, moved = Var("i1", index), Var("s0", index), Var("v2", index)
+    part = uint16 if dtype.is_half else real_part_dtype(dtype)
+    value = Var("v3", part)
+    body: list[Statement] = [
+        Let(moved, "add", (at, start)),
+        Let(value, "load", (at if out else moved,), "a0"),
+        Store("a1", moved if out else at, value),
+    ]
+    buffers = (Buffer("a0", part, False), Buffer("a1", part, True))
+    return Kernel(buffers, ("s0",), [_grid(at, body)])
+
+
 def copy_kernel(
     dtype: DType, shape: Sequence[int], strides: Sequence[int], index: DType, start: int = 0
 ) -> tuple[Kernel, tuple[int, ...], int]:

@@ -9,114 +9,35 @@ from __future__ import annotations
 import functools
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from numr import config
 from numr.codegen import target
 from numr.codegen.check import Check, check
+from numr.codegen.controlled import Controlled, controlled
+from numr.codegen.controlled import bind as bind_controlled
 from numr.codegen.expanded import bind as bind_expanded
 from numr.codegen.expanded import expand
-from numr.codegen.expansions import Expansion
-from numr.codegen.fuse import UNROLL, Fused, LibraryStep, RegionStep, Step, fuse
+from numr.codegen.fuse import UNROLL, ControlStep, Fused, LibraryStep, RegionStep, Step, fuse
 from numr.codegen.heuristics import choose
 from numr.codegen.lower import lower, product
 from numr.codegen.recent import Recent
 from numr.codegen.rounds import rounds
 from numr.codegen.stages import announcement, fused_text, show
+from numr.codegen.steps import Allocation, Call, Expanded, Launch, Program, Run, View, last_uses
 from numr.codegen.support import require, require_kernel, require_rounds
 from numr.codegen.varying import lifted
 from numr.codegen.widths import longest, positions
 from numr.devices import memory_of, to_device
 from numr.dtypes import DType
+from numr.ir.body import bodies
 from numr.ir.dims import Extent
 from numr.ir.node import Node
 from numr.ir.text import Canonical
 from numr.primitives.source import CONST, constant_value
 from numr.rules import rewrite
 from numr.runtime.generated import define
-
-Run = Callable[..., tuple[Any, ...]]
-View = tuple[str, Any]
-
-
-@dataclass(slots=True)
-class Allocation:
-    """A fresh buffer in a slot; `fill` is a constant it starts from, `copy` a slot it is a copy of."""
-
-    slot: int
-    shape: tuple[Extent, ...]
-    dtype: DType
-    fill: Any = None
-    copy: int | None = None
-
-    def __str__(self) -> str:
-        start = f" = {self.fill}" if self.fill is not None else ""
-        start = start if self.copy is None else f" = copy of b{self.copy}"
-        return f"b{self.slot}: new {self.dtype.short}{list(self.shape)}{start}"
-
-
-@dataclass(slots=True)
-class Launch:
-    """A kernel over buffers in slots."""
-
-    kernel: int
-    slots: tuple[int, ...]
-    stage: Any
-
-    def __str__(self) -> str:
-        over = " * ".join(map(str, self.stage.grid))
-        blocks = "" if self.stage.block == 1 else f" in blocks of {self.stage.block}"
-        return (
-            f"kernel {self.kernel} ({', '.join(f'b{s}' for s in self.slots)}) over {over}{blocks}"
-        )
-
-
-@dataclass(slots=True)
-class Call:
-    """A library call on viewed slots; its result is a new buffer."""
-
-    key: str
-    slot: int
-    operands: tuple[tuple[int, tuple[View, ...]], ...]
-    params: dict[str, Any]
-
-    def __str__(self) -> str:
-        operands = [f"b{s}" + "".join(f".{kind}" for kind, _ in v) for s, v in self.operands]
-        return f"b{self.slot}: library {self.key}({', '.join(operands)})"
-
-
-@dataclass(slots=True)
-class Expanded(Call):
-    """A library call by kernels of numr's own, from number `first` on, on a device without it."""
-
-    expansion: Expansion
-    shapes: tuple[tuple[Extent, ...], ...]
-    result: tuple[tuple[Extent, ...], DType]
-    first: int
-
-    def __str__(self) -> str:
-        last = self.first + len(self.expansion.kernels) - 1
-        text = super(Expanded, self).__str__().replace("library", "expanded")
-        return f"{text} by kernels {self.first} to {last}"
-
-
-@dataclass(slots=True)
-class Program:
-    """Steps, and where the results are: (slot, views) each."""
-
-    steps: list[Any] = field(default_factory=list)
-    kernels: list[Any] = field(default_factory=list)
-    built: list[Any] = field(default_factory=list)
-    results: list[tuple[int, tuple[View, ...]]] = field(default_factory=list)
-    fused: Fused | None = None
-    # Ready to run, by the values of the size symbols.
-    bound: Recent[tuple[int, ...], Run] = field(default_factory=lambda: Recent(SIZES_BOUND))
-
-    def text(self) -> str:
-        """The steps, one a line."""
-        results = ["".join([f"b{s}", *(f".{kind}" for kind, _ in v)]) for s, v in self.results]
-        return "\n".join([*map(str, self.steps), f"return {', '.join(results)}"])
 
 
 @dataclass(slots=True)
@@ -132,7 +53,6 @@ class Statistics:
 PROGRAMS: Recent[tuple[Any, ...], Program] = Recent(2**24)
 # What a program weighs beside the text of its graph, in characters.
 PROGRAM = 2048
-SIZES_BOUND = 256
 program_statistics = Statistics()
 bound_statistics = Statistics()
 _lock = threading.RLock()
@@ -242,21 +162,35 @@ def build_program(
 ) -> Program:
     """Rewrite, fuse, schedule, lower and compile a graph."""
     show("graph", lambda: graph.text)
+    device = replace(backend.capabilities, index=_positions(graph, backend))
+    program = _assembled(graph, hints, backend, device, fast_math, [])
+    for kernel in program.kernels:
+        show("kernel", kernel.text)
+        show("source", functools.partial(backend.source, kernel, fast_math))
+    program.use(backend.build(program.kernels, fast_math))
+    return program
+
+
+def _assembled(
+    graph: Canonical,
+    hints: Sequence[int],
+    backend: target.Backend,
+    device: target.Capabilities,
+    fast_math: bool,
+    kernels: list[Any],
+) -> Program:
+    """A graph as steps; its kernels are added to those there are."""
     outputs = rewrite(graph.inputs, graph.outputs, fast_math)
     # The same size table: rewriting makes no new lengths, so symbols keep their numbers.
     rewritten = Canonical(graph.inputs, outputs, graph.table)
-    device = replace(backend.capabilities, index=_positions(graph, backend))
     require(rewritten.order, backend.name, device)
     show("rewrite", lambda: rewritten.text)
     fused = fuse(rewritten, hints, device.max_buffers)
     show("fuse", lambda: fused_text(fused))
     checked = functools.partial(check, fast_math=fast_math) if config.get().check else None
-    program = _Assembler(rewritten, fused, hints, backend, device, checked, fast_math).run()
-    for kernel in program.kernels:
-        show("kernel", kernel.text)
-        show("source", functools.partial(backend.source, kernel, fast_math))
-    program.built = backend.build(program.kernels, fast_math)
-    return program
+    assembler = _Assembler(rewritten, fused, hints, backend, device, checked, fast_math)
+    assembler.program.kernels = kernels
+    return assembler.run()
 
 
 class _Assembler:
@@ -297,6 +231,9 @@ class _Assembler:
             if isinstance(step, LibraryStep):
                 self._call(step)
                 name = f"step {number} (library call {step.key})"
+            elif isinstance(step, ControlStep):
+                self._control(step)
+                name = f"step {number} ({step.targets[0].prim.name})"
             else:
                 first = len(self.program.kernels)
                 self._region(step)
@@ -340,6 +277,28 @@ class _Assembler:
             Expanded(step.key, slot, operands, params, made, shapes, result, first)
         )
         self.program.kernels += made.kernels
+
+    def _control(self, step: ControlStep) -> None:
+        operands = tuple((self.slots[base], self._views(chain)) for base, chain in step.operands)
+        node = step.targets[0]
+        programs = []
+        for body in bodies(node):
+            inner = Canonical(body.params, body.outputs, self.graph.table)
+            programs.append(
+                _assembled(
+                    inner,
+                    self.hints,
+                    self.backend,
+                    self.device,
+                    self.fast_math,
+                    self.program.kernels,
+                )
+            )
+        self.program.bodies += programs
+        slots = {}
+        for target_ in step.targets:
+            slots[target_.params["index"]] = self.slots[target_] = self.fresh()
+        self.program.steps.append(controlled(node, operands, slots, tuple(programs), self._extents))
 
     def _region(self, step: RegionStep) -> None:
         outputs: dict[tuple[str, int], int] = {}
@@ -389,7 +348,7 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
     # Launchers know where kernels' code is, which is there as long as the kernels are.
     space: dict[str, Any] = {"kernels": program.built}
     lines = [f"def run({', '.join(f'b{k}' for k in range(count))}):"]
-    last_use = _last_uses(program, count)
+    last_use = last_uses(program, count)
 
     def name(prefix: str, value: Any) -> str:
         key = f"{prefix}{len(space)}"
@@ -450,6 +409,14 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
             call = bind_expanded(step.expansion, built, operands, result, backend)
             given = ", ".join(f"b{s}" for s, _ in step.operands)
             lines.append(f"    b{step.slot} = {name('expanded', call)}({given})")
+        elif isinstance(step, Controlled):
+            announce(step)
+            call = bind_controlled(
+                step, sizes, backend, lambda body, n: bind(body, sizes, n, backend)
+            )
+            viewed_operands = ", ".join(viewed(s, v) for s, v in step.operands)
+            found = "".join(f"b{s}, " for s in step.results)
+            lines.append(f"    {found}= {name('loop', call)}({viewed_operands})")
         elif isinstance(step, Check):
             lines.append(f"    {name('check', step)}({', '.join(f'b{s}' for s in step.slots)})")
         else:
@@ -476,24 +443,3 @@ def _sized(view: View, lengths: Callable[[Sequence[Extent]], tuple[int, ...]]) -
     if kind == "reshape":
         return kind, lengths(payload), None
     return kind, lengths(payload[0]), payload[1]
-
-
-def _last_uses(program: Program, count: int) -> dict[int, list[int]]:
-    """After which step each buffer that is not a result can go."""
-    kept = {slot for slot, _ in program.results}
-    last: dict[int, int] = {}
-    for number, step in enumerate(program.steps):
-        used: tuple[int, ...]
-        if isinstance(step, Allocation):
-            used = (step.slot,) if step.copy is None else (step.slot, step.copy)
-        elif isinstance(step, (Launch, Check)):
-            used = step.slots
-        else:
-            used = (step.slot, *(s for s, _ in step.operands))
-        for slot in used:
-            last[slot] = number
-    found: dict[int, list[int]] = {}
-    for slot, number in last.items():
-        if slot not in kept:
-            found.setdefault(number, []).append(slot)
-    return found

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from numr import config
-from numr.codegen.fuse import Fused, LibraryStep, RegionStep
+from numr.codegen.fuse import ControlStep, Fused, LibraryStep, RegionStep
 from numr.codegen.prepare import reachable, roots_of
 from numr.codegen.region import Axis, Expr
 
@@ -29,6 +29,9 @@ def fused_text(fused: Fused) -> str:
     for number, step in enumerate(fused.steps):
         if isinstance(step, LibraryStep):
             lines += [f"step {number}: library call {step.key}", f"  {step.node!r}"]
+        elif isinstance(step, ControlStep):
+            lines.append(f"step {number}: {step.targets[0].prim.name}")
+            lines += [f"  {node!r}" for node in step.targets]
         else:
             lines.append(f"step {number}: region")
             for part in step.parts:

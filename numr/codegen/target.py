@@ -121,6 +121,14 @@ class Backend(Protocol):
         """A view of a buffer in a larger shape: its axis i is axis `axes[i]`, the others repeat it."""
         ...
 
+    def row(self, buffer: Any, number: int) -> Any:
+        """A row of a row-major buffer, along its first axis: a view or a fresh buffer."""
+        ...
+
+    def put(self, buffer: Any, number: int, row: Any) -> None:
+        """Write a row of a buffer that this program made, and nobody else has yet."""
+        ...
+
     def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
         """A fast check that arguments are row-major buffers of these dtypes and shapes; None if the
         backend has none, and every call then takes the slower way."""

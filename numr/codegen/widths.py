@@ -7,7 +7,8 @@ from collections.abc import Iterable
 
 from numr.codegen.target import Capabilities
 from numr.dtypes import DType
-from numr.ir.node import Node
+from numr.ir.body import bodies
+from numr.ir.node import Node, toposort
 
 # Numbers of the longest array that has narrow positions: a quarter of what these can count, so that what
 # kernels add to a position, and temporaries, fit too.
@@ -22,6 +23,9 @@ def positions(length: int, device: Capabilities) -> DType:
 
 def longest(nodes: Iterable[Node]) -> int:
     """How many numbers the longest array of a graph has; a complex number is two."""
-    return max(
-        (math.prod(map(int, n.shape)) * (2 if n.dtype.kind == "c" else 1) for n in nodes), default=0
-    )
+    found = 0
+    for node in nodes:
+        parts = 2 if node.dtype.kind == "c" else 1
+        inner = (longest(toposort(b.outputs)) for b in bodies(node))
+        found = max(found, math.prod(map(int, node.shape)) * parts, *inner)
+    return found

@@ -10,6 +10,7 @@ import numpy as np
 from numr.devices import to_host
 from numr.dtypes import float16
 from numr.ir.node import Node, toposort
+from numr.ir.primitive import siblings_key
 
 
 def evaluate(node: Node, arrays: Sequence[Any]) -> Any:
@@ -34,10 +35,19 @@ def interpret(
         evaluate: how to compute a node from its operands' values.
     """
     known: dict[Node, Any] = {node: np.asarray(value) for node, value in values.items()}
+    wholes: dict[Any, list[Any]] = {}
     with np.errstate(all="ignore"):
         for node in toposort(outputs, known):
             if node.value is not None:
                 known[node] = to_host(node.value)
+            elif node.prim.has_siblings:
+                key = siblings_key(node)
+                if key not in wholes:
+                    params = {k: v for k, v in node.params.items() if k != "index"}
+                    arrays = [known[x] for x in node.inputs]
+                    wholes[key] = node.prim.whole(*arrays, **params)  # type: ignore[attr-defined]
+                result = np.asarray(wholes[key][node.params["index"]], node.dtype.dtype)
+                known[node] = result.reshape(tuple(map(int, node.shape)))
             else:
                 known[node] = evaluate(node, [known[x] for x in node.inputs])
     return [known[out] for out in outputs]

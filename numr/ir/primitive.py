@@ -55,6 +55,8 @@ class Primitive:
     lowering: str = ""
     no_jvp: str = ""
     no_transpose: str = ""
+    # Whether a node is one of several results, `index` says which, that are computed together.
+    has_siblings: ClassVar[bool] = False
     # Kinds whose whole purpose is to stand for a value (parameters, constants) register too.
     abstract: ClassVar[bool] = False
 
@@ -114,6 +116,12 @@ class Primitive:
     def has(self, slot: str) -> bool:
         """Whether a slot is filled (by this object or its kind)."""
         return getattr(type(self), slot) is not getattr(Primitive, slot)
+
+
+def siblings_key(node: Node) -> Any:
+    """What a node has in common with the other results of its operation."""
+    rest = tuple(v for k, v in node.params.items() if k != "index")
+    return node.prim, node.inputs, rest
 
 
 def missing(prim: Primitive, slot: str, reason: str) -> Exception:

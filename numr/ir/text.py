@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from numr.dtypes import DType
+from numr.ir.body import Body
 from numr.ir.dims import Dim, Extent, Size
 from numr.ir.node import Node, toposort
 
@@ -112,6 +113,8 @@ class Canonical:
             return str(value)
         if isinstance(value, int):
             return str(self.table.extent(value))
+        if type(value) is Body:
+            return "{" + Canonical(value.params, value.outputs, self.table).text + "}"
         if isinstance(value, tuple):
             return "(" + ",".join([self._param(v) for v in value]) + ")"
         return repr(value)

@@ -19,6 +19,7 @@ _INSTEAD = {
         "`if`, `while`, `and`, `or` and `not` need a value that is known during tracing",
         (
             "numr.where(condition, a, b) to choose by element; & | ~ for and, or, not",
+            "numr.cond(condition, f, g, x) and numr.while_loop to decide while the function runs",
             "the decision outside the traced function, on what it returned",
             "static_argnums, if this is an argument that is a plain Python value",
         ),
@@ -26,7 +27,7 @@ _INSTEAD = {
     "int": (
         "a Python int is needed here, as for range(), a shape or an index into a list",
         (
-            "operations on whole arrays, or numr.vmap, for a loop of that length",
+            "numr.fori_loop, numr.vmap or operations on whole arrays, for a loop of that length",
             "x[i] on a numr array in place of an index into a Python list; x.shape[k] for sizes",
             "static_argnums, if this is an argument that is a plain Python value",
         ),
@@ -105,6 +106,26 @@ def traced_value(
     lines = [why, *made_at(created, location or nearest_user_location())]
     lines += ["use one of", *("  " + text for text in instead)]
     return TracedValueError(compose(head, *lines), location=location)
+
+
+def carry_changed(
+    loop: str, function: str, path: str, before: tuple[Shape, Any], after: tuple[Shape, Any]
+) -> TypeError:
+    """What a loop carries that is of another type after a step.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.carry_changed("scan", "step", "[0]", ((3,), "float64"), ((3,), "float32")))
+        numr.scan of step: what it carries changes at [0]: shape (3,) float64 before a step, shape (3,) ...
+          it must keep its shape and dtype: convert or reshape it at the start or at the end of the step
+    """
+    a, b = (f"shape {shape_text(shape)} {dtype}" for shape, dtype in (before, after))
+    where = f" at {path}" if path else ""
+    head = (
+        f"numr.{loop} of {function}: what it carries changes{where}: {a} before a step, {b} after"
+    )
+    fix = "it must keep its shape and dtype: convert or reshape it at the start or at the end of the step"
+    return TypeError(compose(head, fix))
 
 
 def leaked_value(

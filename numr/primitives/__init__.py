@@ -1,12 +1,14 @@
 """Every primitive, one declaration each. Importing this package fills the registry."""
 
 from numr.primitives import (
+    branches,
     composites,
     contraction,
     cumulative,
     elementwise,
     indexing,
     linalg,
+    loops,
     mathematics,
     reduction,
     shape,
@@ -15,12 +17,14 @@ from numr.primitives import (
 )
 
 __all__ = [
+    "branches",
     "composites",
     "contraction",
     "cumulative",
     "elementwise",
     "indexing",
     "linalg",
+    "loops",
     "mathematics",
     "reduction",
     "shape",

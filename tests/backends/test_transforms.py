@@ -56,7 +56,29 @@ def running(x: Any) -> Any:
     return nr.cumsum(nr.sin(x), axis=0) ** 2
 
 
-FUNCTIONS = [elementwise, product, gram, softmax, indexing, update, sorting, running]
+def looping(x: Any) -> Any:
+    step = lambda c, row: (nr.tanh(c + row * W[:, 0]), c * row)
+    return nr.scan(step, x[0], x)[1]
+
+
+def branching(x: Any) -> Any:
+    return nr.cond(nr.sum(x) > 0, nr.sin, lambda x: x * x, x) * nr.fori_loop(
+        0, 2, lambda i, y: y * x[0, 0] + i, 1.0
+    )
+
+
+FUNCTIONS = [
+    looping,
+    branching,
+    elementwise,
+    product,
+    gram,
+    softmax,
+    indexing,
+    update,
+    sorting,
+    running,
+]
 
 
 def loss_of(f: Callable[..., Any]) -> Callable[..., Any]:

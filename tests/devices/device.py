@@ -106,6 +106,12 @@ class Device:
             lengths[axis] = length
         return Held(np.broadcast_to(buffer.values.reshape(lengths), shape), self.name)
 
+    def row(self, buffer: Held, number: int) -> Held:
+        return Held(np.array(buffer.values[number, ...], order="C"), self.name)
+
+    def put(self, buffer: Held, number: int, row: Held) -> None:
+        buffer.values[number] = row.values
+
     def guard(self, specs: Sequence[Any]) -> None:
         return None
 

@@ -7,8 +7,10 @@ evaluation, and the result is a graph like any other.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from numr.ir.node import Node, located, toposort_between
+from numr.ir.primitive import siblings_key
 
 
 def transpose(
@@ -36,13 +38,26 @@ def transpose(
         collect(out, ct)
     order = toposort_between([out for out, _ in live], seeds)
     linear = set(order).union(seeds)
+    # Results of one operation go together, when the first made of them is come to: whatever uses any of
+    # them is newer.
+    together: dict[Any, list[Node]] = {}
+    for node in order:
+        if node.prim.has_siblings:
+            together.setdefault(siblings_key(node), []).append(node)
     for node in reversed(order):
-        if node not in collected:
+        siblings = together[siblings_key(node)] if node.prim.has_siblings else [node]
+        if siblings[0] is not node:
             continue
-        ct = collected.pop(node)
+        found = {n: collected.pop(n) for n in siblings if n in collected}
+        if not found:
+            continue
         wanted = [x in linear for x in node.inputs]
         with located(node.location):
-            parts = node.prim.transpose(ct, node, wanted)
+            if node.prim.has_siblings:
+                cts = {n.params["index"]: ct for n, ct in found.items()}
+                parts = node.prim.transposed(cts, node, wanted)  # type: ignore[attr-defined]
+            else:
+                parts = node.prim.transpose(found[node], node, wanted)
             for x, want, part in zip(node.inputs, wanted, parts, strict=True):
                 if want and part is not None:
                     collect(x, part)

@@ -88,6 +88,12 @@ class Cpu:
             full[axis] = buffer.shape[i]
         return np.broadcast_to(buffer.reshape(full), shape)
 
+    def row(self, buffer: Any, number: int) -> Any:
+        return buffer[number, ...]
+
+    def put(self, buffer: Any, number: int, row: Any) -> None:
+        buffer[number] = row
+
     def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
         from numr.codegen.backends.cpu.launcher import make_guard
 

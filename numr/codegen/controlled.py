@@ -1,0 +1,166 @@
+"""Loops and branches as steps of programs: what their bodies became, and the loop around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from numr.codegen.lower import product
+from numr.codegen.target import Backend
+from numr.devices import to_host
+from numr.ir.body import bodies
+from numr.ir.dims import Extent
+from numr.ir.node import Node
+
+Run = Callable[..., tuple[Any, ...]]
+View = tuple[str, Any]
+
+
+@dataclass(slots=True)
+class Controlled:
+    """A loop or branch: its operands under views, the slots of the results that are wanted, its bodies as
+    programs, and what else binding it needs."""
+
+    kind: str
+    operands: tuple[tuple[int, tuple[View, ...]], ...]
+    slots: dict[int, int]  # of results by their index
+    bodies: tuple[Any, ...]
+    inputs: tuple[int, ...]  # how many operands each body has
+    counts: tuple[int, ...]  # how many operands there are of each kind, but for the last
+    params: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def results(self) -> tuple[int, ...]:
+        return tuple(self.slots.values())
+
+    @property
+    def uses(self) -> tuple[int, ...]:
+        return (*self.results, *(s for s, _ in self.operands))
+
+    def __str__(self) -> str:
+        operands = [f"b{s}" + "".join(f".{kind}" for kind, _ in v) for s, v in self.operands]
+        results = ", ".join(f"b{s}" for s in self.results)
+        inner = "\n".join("  " + line for body in self.bodies for line in body.text().splitlines())
+        return f"{results}: {self.kind}({', '.join(operands)}) of\n{inner}"
+
+
+def controlled(
+    node: Node,
+    operands: tuple[tuple[int, tuple[View, ...]], ...],
+    slots: dict[int, int],
+    programs: tuple[Any, ...],
+    extents: Callable[[tuple[int, ...]], tuple[Extent, ...]],
+) -> Controlled:
+    """The step of a node of control flow."""
+    given = node.params
+    inputs = tuple(len(b.params) for b in bodies(node))
+    counts: tuple[int, ...] = ()
+    params: dict[str, Any] = {}
+    if node.prim.name == "scan":
+        counts = given["consts"], given["carries"]
+        rows = given["body"].outputs[given["carries"] :]
+        params = {
+            "length": extents((given["length"],))[0],
+            "reverse": given["reverse"],
+            "rows": [(extents(x.shape), x.dtype) for x in rows],
+        }
+    elif node.prim.name == "while":
+        counts = given["tests"], given["consts"]
+    return Controlled(node.prim.name, operands, slots, programs, inputs, counts, params)
+
+
+def bind(
+    step: Controlled,
+    sizes: Sequence[int],
+    backend: Backend,
+    make: Callable[[Any, int], Run],
+) -> Callable[..., tuple[Any, ...]]:
+    """The step as a function of its operands' buffers that returns those of the results wanted. `make`
+    binds a body's program with so many operands."""
+    chosen = list(step.slots)
+    bodies = [make(b, n) for b, n in zip(step.bodies, step.inputs, strict=True)]
+    whole = _KINDS[step.kind](step, sizes, backend, bodies)
+
+    def call(*buffers: Any) -> tuple[Any, ...]:
+        found = whole([_row_major(b, backend) for b in buffers])
+        return tuple([found[k] for k in chosen])
+
+    return call
+
+
+def _row_major(buffer: Any, backend: Backend) -> Any:
+    if type(buffer) is np.ndarray:
+        return buffer if buffer.flags.c_contiguous else np.ascontiguousarray(buffer)
+    return buffer if buffer.is_contiguous else backend.copy(buffer)
+
+
+Whole = Callable[[list[Any]], Sequence[Any]]
+
+
+def _scan(step: Controlled, sizes: Sequence[int], backend: Backend, bodies: Sequence[Run]) -> Whole:
+    consts, carries = step.counts
+    length = _length(step.params["length"], sizes)
+    makers = [
+        backend.allocator((length, *_shape(shape, sizes)), dtype)
+        for shape, dtype in step.params["rows"]
+    ]
+    row, put = backend.row, backend.put
+    order = range(length)[::-1] if step.params["reverse"] else range(length)
+    (body,) = bodies
+
+    def whole(given: list[Any]) -> Sequence[Any]:
+        fixed = given[:consts]
+        carry: Sequence[Any] = given[consts : consts + carries]
+        xs = given[consts + carries :]
+        ys = [make() for make in makers]
+        if not ys and not xs:
+            for _ in order:
+                carry = body(*fixed, *carry)
+            return carry
+        for t in order:
+            out = body(*fixed, *carry, *[row(x, t) for x in xs])
+            carry = out[:carries]
+            for y, made in zip(ys, out[carries:], strict=True):
+                put(y, t, _row_major(made, backend))
+        return [*carry, *ys]
+
+    return whole
+
+
+def _while(
+    step: Controlled, sizes: Sequence[int], backend: Backend, bodies: Sequence[Run]
+) -> Whole:
+    tests, consts = step.counts
+    condition, body = bodies
+
+    def whole(given: list[Any]) -> Sequence[Any]:
+        seen, fixed = given[:tests], given[tests : tests + consts]
+        carry: Sequence[Any] = given[tests + consts :]
+        while to_host(condition(*seen, *carry)[0]):
+            carry = body(*fixed, *carry)
+        return carry
+
+    return whole
+
+
+def _switch(
+    step: Controlled, sizes: Sequence[int], backend: Backend, bodies: Sequence[Run]
+) -> Whole:
+    def whole(given: list[Any]) -> Sequence[Any]:
+        return bodies[int(to_host(given[0]))](*given[1:])
+
+    return whole
+
+
+_KINDS = {"scan": _scan, "while": _while, "switch": _switch}
+
+
+def _length(extent: Extent, sizes: Sequence[int]) -> int:
+    return product((extent,), sizes)
+
+
+def _shape(extents: Sequence[Extent], sizes: Sequence[int]) -> tuple[int, ...]:
+    return tuple(product((e,), sizes) for e in extents)

@@ -1,0 +1,124 @@
+"""Control flow: loops and branches that hold bodies.
+
+A node is one result. Those of one loop, its siblings, have the same operands and the same parameters but
+for `index`; every backend computes them together, and reverse mode goes through them together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from numr.ir.body import Body
+from numr.ir.dims import Size
+from numr.ir.interpret import interpret
+from numr.ir.node import Node, dependents, toposort
+from numr.ir.primitive import Primitive
+from numr.primitives.elementwise import select
+from numr.primitives.shape import zeros_like
+from numr.primitives.source import param_like
+
+Flags = tuple[bool, ...]
+
+
+class Control(Primitive):
+    """A primitive with siblings."""
+
+    has_siblings = True
+    lowering = "control"
+
+    def results(self, *operands: Node, **params: Any) -> list[Node]:
+        """All results."""
+        return [self(*operands, **params, index=k) for k in range(self.count(**params))]
+
+    def count(self, **params: Any) -> int:
+        """How many results there are."""
+        raise NotImplementedError
+
+    def whole(self, *arrays: Any, **params: Any) -> list[Any]:
+        """All results as NumPy arrays: the meaning."""
+        raise NotImplementedError
+
+    def transposed(
+        self, cts: Mapping[int, Node], node: Node, wanted: Sequence[bool]
+    ) -> Sequence[Node | None]:
+        """Cotangents of wanted operands, given those of results by their index."""
+        raise NotImplementedError
+
+    def reference(self, *arrays: Any, index: int, **params: Any) -> Any:
+        return self.whole(*arrays, **params)[index]
+
+    def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> Sequence[Node | None]:
+        return self.transposed({node.params["index"]: ct}, node, wanted)
+
+
+def run(body: Body, arrays: Sequence[Any]) -> list[Any]:
+    """A body's results by the reference."""
+    return interpret(body.outputs, dict(zip(body.params, arrays, strict=True)))
+
+
+def split(items: Sequence[Any], *counts: int) -> list[list[Any]]:
+    """Consecutive parts of a sequence, of these lengths, and the rest."""
+    parts, start = [], 0
+    for n in counts:
+        parts.append(list(items[start : start + n]))
+        start += n
+    return [*parts, list(items[start:])]
+
+
+def only(items: Iterable[Any], flags: Iterable[bool]) -> list[Any]:
+    return [x for x, flag in zip(items, flags, strict=True) if flag]
+
+
+def others(items: Iterable[Any], flags: Iterable[bool]) -> list[Any]:
+    return [x for x, flag in zip(items, flags, strict=True) if not flag]
+
+
+def with_zeros(tangents: Iterable[Node | None], like: Iterable[Node]) -> list[Node]:
+    return [zeros_like(x) if t is None else t for t, x in zip(tangents, like, strict=True)]
+
+
+def linear_in(body: Body, seeds: Iterable[Node]) -> list[bool]:
+    """Which results depend on some of the parameters."""
+    found = dependents([*body.params, *toposort(body.outputs, body.params)], seeds)
+    return [out in found for out in body.outputs]
+
+
+def place_for(size: int, p: Node) -> Node:
+    """A placeholder for a batch of a placeholder's values, the batch first."""
+    node = param_like(p)
+    node.shape = (size, *p.shape)
+    return node
+
+
+def over_batch(body: Body, which: Flags, size: int) -> tuple[list[Node], list[Any]]:
+    """A body over a batch, made once for a size."""
+    key = ("batch", which, id(size.root()) if isinstance(size, Size) else size)
+    found = body.made(key, lambda: (size, body.batched(which, size, lambda p: place_for(size, p))))
+    return found[1]  # type: ignore[no-any-return]
+
+
+def spread(found: Sequence[Node], flags: Sequence[bool]) -> list[Node | None]:
+    """Items at the places that are flagged, None elsewhere."""
+    rest = iter(found)
+    return [next(rest) if flag else None for flag in flags]
+
+
+def on(node: Node, places: Mapping[Node, Node]) -> list[Node]:
+    from numr.ir.transforms.substitute import substitute
+
+    return substitute([node], places)
+
+
+def where_first(mask: Node, yes: Node, no: Node) -> Node:
+    """By the first axis."""
+    from numr.primitives.shape import BROADCAST
+
+    if yes.rank > 1:
+        mask = BROADCAST(mask, shape=yes.shape, axes=(0,))
+    return select(mask, yes, no)
+
+
+def linear_ends(ends: Sequence[Node], body: Body, seeds: Sequence[Node]) -> list[bool]:
+    found = dependents([*body.params, *toposort(ends, body.params)], seeds)
+    return [x in found for x in ends]

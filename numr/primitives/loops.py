@@ -1,0 +1,378 @@
+"""Loops that hold bodies: `scan`, of known length, and `while`, which ends by a condition."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from numr.dtypes import DType
+from numr.ir.body import Body
+from numr.ir.dims import Shape
+from numr.ir.node import Node
+from numr.ir.transforms.transpose import transpose as transpose_graph
+from numr.primitives.control import (
+    Control,
+    Flags,
+    linear_in,
+    on,
+    only,
+    others,
+    over_batch,
+    run,
+    split,
+    spread,
+    where_first,
+    with_zeros,
+)
+from numr.primitives.elementwise import add
+from numr.primitives.guards import add_cotangents
+from numr.primitives.reduction import reduce_or
+from numr.primitives.shape import batched_first, move_axis, zeros_like
+from numr.primitives.source import param_like
+
+
+class Scan(Control):
+    """A loop of known length: results carried from step to step, and results of all steps.
+
+    Operands: `consts` that every step sees, `carries` first values of what is carried, and arrays of
+    which step t sees row t. The body gives what is carried next, then this step's row of the others.
+    """
+
+    def infer(self, *operands: Node, **params: Any) -> tuple[Shape, DType]:
+        k, carries = params["index"], params["carries"]
+        if k < carries:
+            first = operands[params["consts"] + k]
+            return first.shape, first.dtype
+        out = params["body"].outputs[k]
+        return (params["length"], *out.shape), out.dtype
+
+    def count(self, **params: Any) -> int:
+        return len(params["body"].outputs)
+
+    def whole(self, *arrays: Any, **params: Any) -> list[Any]:
+        body, carries, length = params["body"], params["carries"], int(params["length"])
+        consts, carry, xs = split(arrays, params["consts"], carries)
+        rows: list[Any] = [None] * length
+        for t in reversed(range(length)) if params["reverse"] else range(length):
+            out = run(body, [*consts, *carry, *(x[t] for x in xs)])
+            carry, rows[t] = out[:carries], out[carries:]
+        made = []
+        for k, out in enumerate(body.outputs[carries:]):
+            empty = np.empty((0, *map(int, out.shape)), out.dtype.dtype)
+            made.append(np.stack([row[k] for row in rows]) if length else empty)
+        return [*carry, *made]
+
+    def jvp(
+        self, out: Node, operands: tuple[Node, ...], tangents: Sequence[Node | None], **params: Any
+    ) -> Node | None:
+        body, index = params["body"], params["index"]
+        consts, carries = params["consts"], params["carries"]
+        moved = tuple(t is not None for t in tangents)
+        made, carry, rows = body.made(
+            ("jvp", consts, carries, moved), lambda: self._moved(body, consts, carries, moved)
+        )
+        here = index < carries
+        flags, k = (carry, index) if here else (rows, index - carries)
+        if not flags[k]:
+            return None
+        place = sum(flags[:k]) + carries
+        place += 0 if here else sum(carry) + len(rows)
+        parts = split(operands, consts, carries)
+        dparts = split(tangents, consts, carries)
+        dfirst = with_zeros(only(dparts[1], carry), only(parts[1], carry))
+        given: list[Any] = []
+        for part, dpart in zip(
+            parts,
+            ([t for t in dparts[0] if t], dfirst, [t for t in dparts[2] if t]),
+            strict=True,
+        ):
+            given += [*part, *dpart]
+        return self(
+            *given,
+            body=made,
+            consts=consts + sum(moved[:consts]),
+            carries=carries + sum(carry),
+            length=params["length"],
+            reverse=params["reverse"],
+            index=place,
+        )
+
+    @staticmethod
+    def _moved(body: Body, consts: int, carries: int, moved: Flags) -> tuple[Body, Flags, Flags]:
+        """The body with tangents, and which of what is carried and of the other results have some."""
+        fixed, carry, rows = split(moved, consts, carries)
+        while True:
+            seeds, tangents = body.moved([*fixed, *carry, *rows], param_like)
+            grown = [c or t is not None for c, t in zip(carry, tangents[:carries], strict=True)]
+            if grown == carry:
+                break
+            carry = grown
+        params = split(body.params, consts, carries)
+        dparams = split(seeds, consts, carries)
+        outs, douts = split(body.outputs, carries), split(tangents, carries)
+        given = [
+            n for p, d in zip(params, dparams, strict=True) for n in (*p, *(s for s in d if s))
+        ]
+        made = [
+            *outs[0],
+            *with_zeros(only(douts[0], carry), only(outs[0], carry)),
+            *outs[1],
+            *(t for t in douts[1] if t is not None),
+        ]
+        return Body(given, made), tuple(carry), tuple(t is not None for t in douts[1])
+
+    def transposed(
+        self, cts: Mapping[int, Node], node: Node, wanted: Sequence[bool]
+    ) -> Sequence[Node | None]:
+        params = node.params
+        body, consts, carries = params["body"], params["consts"], params["carries"]
+        rows = tuple(sorted(k for k in cts if k >= carries))
+        key = ("transpose", consts, carries, tuple(wanted), rows)
+        known, back, linear = body.made(
+            key, lambda: self._back(body, consts, carries, tuple(wanted), rows)
+        )
+        fixed, first, xs = split(node.inputs, consts, carries)
+        wanted_parts = split(wanted, consts, carries)
+        seen = others(fixed, wanted_parts[0])
+        other_first, other_xs = others(first, linear), others(xs, wanted_parts[2])
+        common = {"length": params["length"]}
+        before = []
+        if other_first:
+            # What was carried into each step, which it computes anew when it is gone through backwards.
+            before = self.results(
+                *seen,
+                *other_first,
+                *other_xs,
+                body=known,
+                consts=len(seen),
+                carries=len(other_first),
+                reverse=params["reverse"],
+                **common,
+            )[len(other_first) :]
+        carried = [cts.get(k) or zeros_like(x) for k, x in enumerate(first) if linear[k]]
+        sums = [zeros_like(x) for x in only(fixed, wanted_parts[0])]
+        found = self.results(
+            *seen,
+            *carried,
+            *sums,
+            *before,
+            *other_xs,
+            *(cts[k] for k in rows),
+            body=back,
+            consts=len(seen),
+            carries=len(carried) + len(sums),
+            reverse=not params["reverse"],
+            **common,
+        )
+        ct_first, ct_fixed, ct_rows = split(found, len(carried), len(sums))
+        by_carry = dict(zip([k for k in range(carries) if linear[k]], ct_first, strict=True))
+        results: list[Node | None] = spread(ct_fixed, wanted_parts[0])
+        results += [by_carry.get(k) if w else None for k, w in enumerate(wanted_parts[1])]
+        return results + spread(ct_rows, wanted_parts[2])
+
+    @staticmethod
+    def _back(
+        body: Body, consts: int, carries: int, wanted: Flags, rows: tuple[int, ...]
+    ) -> tuple[Body, Body, list[bool]]:
+        """The bodies of the loop that notes what is carried into each step, and of the one backwards; and
+        which of what is carried is linear."""
+        fixed, carry, xs = split(body.params, consts, carries)
+        of_fixed, linear, of_xs = split(wanted, consts, carries)
+        while True:
+            seeds = only(body.params, [*of_fixed, *linear, *of_xs])
+            depends = linear_in(body, seeds)[:carries]
+            grown = [a or b for a, b in zip(linear, depends, strict=True)]
+            if grown == linear:
+                break
+            linear = grown
+        seen, other_carry, other_xs = (
+            others(fixed, of_fixed),
+            others(carry, linear),
+            others(xs, of_xs),
+        )
+        nexts = body.outputs[:carries]
+        known = Body([*seen, *other_carry, *other_xs], [*others(nexts, linear), *other_carry])
+        ends = [*only(nexts, linear), *(body.outputs[k] for k in rows)]
+        ct_ends = [param_like(x) for x in ends]
+        sums = [param_like(x) for x in only(fixed, of_fixed)]
+        moving = [*only(carry, linear), *only(fixed, of_fixed), *only(xs, of_xs)]
+        found = transpose_graph(ends, moving, ct_ends, add_cotangents)
+        ct_carry, ct_fixed, ct_xs = split(found, sum(linear), len(sums))
+        made = [
+            *with_zeros(ct_carry, only(carry, linear)),
+            *(s if ct is None else add(s, ct) for s, ct in zip(sums, ct_fixed, strict=True)),
+            *with_zeros(ct_xs, only(xs, of_xs)),
+        ]
+        count = sum(linear)
+        given = [*seen, *ct_ends[:count], *sums, *other_carry, *other_xs, *ct_ends[count:]]
+        return known, Body(given, made), linear
+
+    def batch(
+        self, size: int, operands: tuple[Node, ...], axes: Sequence[int | None], /, **params: Any
+    ) -> tuple[Node, int]:
+        body, consts, carries = params["body"], params["consts"], params["carries"]
+        fixed, carry, xs = split([a is not None for a in axes], consts, carries)
+        while True:
+            inner, outs = over_batch(body, (*fixed, *carry, *xs), size)
+            grown = [c or a is not None for c, (_, a) in zip(carry, outs[:carries], strict=True)]
+            if grown == carry:
+                break
+            carry = grown
+        rows = [a is not None for _, a in outs[carries:]]
+
+        def make() -> Body:
+            made = [
+                batched_first(n, a, size) if flag else n
+                for (n, a), flag in zip(outs, [*carry, *rows], strict=True)
+            ]
+            return Body(inner, made)
+
+        made = body.made(("batched", id(outs), tuple(carry)), make)
+        parts = split(list(zip(operands, axes, strict=True)), consts, carries)
+        given = [x if a is None else batched_first(x, a, size) for x, a in parts[0]]
+        given += [
+            batched_first(x, a, size) if flag else x
+            for (x, a), flag in zip(parts[1], carry, strict=True)
+        ]
+        given += [x if a is None else _rows_first(x, a, size) for x, a in parts[2]]
+        node = self(*given, **{**params, "body": made})
+        k = params["index"]
+        if k < carries:
+            return node, 0 if carry[k] else None  # type: ignore[return-value]
+        return node, 1 if rows[k - carries] else None  # type: ignore[return-value]
+
+
+def _rows_first(x: Node, axis: int, size: int) -> Node:
+    """With the loop's axis first and the batch second."""
+    return move_axis(batched_first(x, axis, size), 0, 1)
+
+
+class While(Control):
+    """A loop that goes on while a condition on what is carried holds.
+
+    Operands: `tests` that the condition sees, `consts` that the body sees, then what is carried.
+    """
+
+    no_transpose = (
+        "how often a while_loop goes round is not known before it has run, and its steps are not kept; "
+        "use numr.fori_loop or numr.scan, whose length is known"
+    )
+
+    def infer(self, *operands: Node, **params: Any) -> tuple[Shape, DType]:
+        first = operands[params["tests"] + params["consts"] + params["index"]]
+        return first.shape, first.dtype
+
+    def count(self, **params: Any) -> int:
+        return len(params["body"].outputs)
+
+    def whole(self, *arrays: Any, **params: Any) -> list[Any]:
+        tests, consts, carry = split(arrays, params["tests"], params["consts"])
+        while run(params["condition"], [*tests, *carry])[0]:
+            carry = run(params["body"], [*consts, *carry])
+        return carry
+
+    def jvp(
+        self, out: Node, operands: tuple[Node, ...], tangents: Sequence[Node | None], **params: Any
+    ) -> Node | None:
+        body, condition, index = params["body"], params["condition"], params["index"]
+        tests, consts, carry = split(operands, params["tests"], params["consts"])
+        _, dconsts, dcarry = split(tangents, len(tests), len(consts))
+        moved = tuple(t is not None for t in (*dconsts, *dcarry))
+
+        def make() -> tuple[Body, Body, list[bool]]:
+            fixed, flags = split(moved, len(consts))
+            while True:
+                seeds, found = body.moved([*fixed, *flags], param_like)
+                grown = [f or t is not None for f, t in zip(flags, found, strict=True)]
+                if grown == flags:
+                    break
+                flags = grown
+            params_, seeds_ = split(body.params, len(consts)), split(seeds, len(consts))
+            given = [
+                n for p, s in zip(params_, seeds_, strict=True) for n in (*p, *(d for d in s if d))
+            ]
+            outs = [*body.outputs, *with_zeros(only(found, flags), only(body.outputs, flags))]
+            blind = [param_like(x) for x in only(params_[1], flags)]
+            return Body(given, outs), Body([*condition.params, *blind], condition.outputs), flags
+
+        made, test, flags = body.made(("jvp", id(condition), len(consts), moved), make)
+        if not flags[index]:
+            return None
+        given = [t for t in dconsts if t is not None]
+        dfirst = with_zeros(only(dcarry, flags), only(carry, flags))
+        return self(
+            *tests,
+            *consts,
+            *given,
+            *carry,
+            *dfirst,
+            condition=test,
+            body=made,
+            tests=len(tests),
+            consts=len(consts) + len(given),
+            index=len(carry) + sum(flags[:index]),
+        )
+
+    def transposed(
+        self, cts: Mapping[int, Node], node: Node, wanted: Sequence[bool]
+    ) -> Sequence[Node | None]:
+        from numr import messages
+
+        raise messages.not_differentiable("while_loop", self.no_transpose)
+
+    def batch(
+        self, size: int, operands: tuple[Node, ...], axes: Sequence[int | None], /, **params: Any
+    ) -> tuple[Node, int]:
+        body, condition = params["body"], params["condition"]
+        tests, consts = params["tests"], params["consts"]
+        of_tests, fixed, carry = split([a is not None for a in axes], tests, consts)
+        while True:
+            inner, outs = over_batch(body, (*fixed, *carry), size)
+            given, (decided,) = over_batch(condition, (*of_tests, *carry), size)
+            each = decided[1] is not None
+            grown = [each or c or a is not None for c, (_, a) in zip(carry, outs, strict=True)]
+            if grown == carry:
+                break
+            carry = grown
+
+        def make() -> tuple[Body, Body]:
+            new = [
+                batched_first(n, a, size) if c else n for (n, a), c in zip(outs, carry, strict=True)
+            ]
+            if not each:
+                return Body(given, [decided[0]]), Body(inner, new)
+            # As long as any goes on; those that have ended keep what they have.
+            go = batched_first(decided[0], decided[1], size)
+            own = given[tests:]
+            again = Body(given, [reduce_or(go, axes=(0,))])
+            replaced = dict(zip(own, inner[consts:], strict=True))
+            (still,) = on(go, replaced)
+            kept = [where_first(still, n, old) for n, old in zip(new, inner[consts:], strict=True)]
+            return again, Body([*given[:tests], *inner], kept)
+
+        test, made = body.made(("batched", id(outs), id(given), tuple(carry)), make)
+        parts = split(list(zip(operands, axes, strict=True)), tests, consts)
+        first = [x if a is None else batched_first(x, a, size) for x, a in parts[0]]
+        again = [x if a is None else batched_first(x, a, size) for x, a in parts[1]]
+        start = [
+            batched_first(x, a, size) if c else x for (x, a), c in zip(parts[2], carry, strict=True)
+        ]
+        if each:
+            again = [*first, *again]
+        node = self(
+            *first,
+            *again,
+            *start,
+            condition=test,
+            body=made,
+            tests=tests,
+            consts=len(again),
+            index=params["index"],
+        )
+        return node, 0 if carry[params["index"]] else None  # type: ignore[return-value]
+
+
+SCAN = Scan("scan", "A loop of known length over rows, with what is carried from step to step.")
+WHILE = While("while", "A loop that goes on while a condition holds.")
