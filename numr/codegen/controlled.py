@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from numr.codegen.flat import flat
 from numr.codegen.lower import product
 from numr.codegen.target import Backend
 from numr.devices import to_host
+from numr.dtypes import DType
 from numr.ir.body import bodies
 from numr.ir.dims import Extent
 from numr.ir.node import Node
@@ -59,16 +61,23 @@ def controlled(
     inputs = tuple(len(b.params) for b in bodies(node))
     counts: tuple[int, ...] = ()
     params: dict[str, Any] = {}
+
+    def kinds(nodes: Sequence[Node]) -> list[tuple[tuple[Extent, ...], DType]]:
+        return [(extents(x.shape), x.dtype) for x in nodes]
+
     if node.prim.name == "scan":
-        counts = given["consts"], given["carries"]
-        rows = given["body"].outputs[given["carries"] :]
+        body, consts, carries = given["body"], given["consts"], given["carries"]
+        counts = consts, carries
         params = {
             "length": extents((given["length"],))[0],
             "reverse": given["reverse"],
-            "rows": [(extents(x.shape), x.dtype) for x in rows],
+            "carried": kinds(body.outputs[:carries]),
+            "rows_in": kinds(body.params[consts + carries :]),
+            "rows": kinds(body.outputs[carries:]),
         }
     elif node.prim.name == "while":
         counts = given["tests"], given["consts"]
+        params = {"carried": kinds(given["body"].outputs)}
     return Controlled(node.prim.name, operands, slots, programs, inputs, counts, params)
 
 
@@ -81,14 +90,36 @@ def bind(
     """The step as a function of its operands' buffers that returns those of the results wanted. `make`
     binds a body's program with so many operands."""
     chosen = list(step.slots)
-    bodies = [make(b, n) for b, n in zip(step.bodies, step.inputs, strict=True)]
-    whole = _KINDS[step.kind](step, sizes, backend, bodies)
+    whole = _native(step, sizes, backend)
+    if whole is None:
+        bodies = [make(b, n) for b, n in zip(step.bodies, step.inputs, strict=True)]
+        whole = _KINDS[step.kind](step, sizes, backend, bodies)
 
     def call(*buffers: Any) -> tuple[Any, ...]:
         found = whole([_row_major(b, backend) for b in buffers])
         return tuple([found[k] for k in chosen])
 
     return call
+
+
+def _native(step: Controlled, sizes: Sequence[int], backend: Backend) -> Whole | None:
+    """A loop that the backend runs by itself, if it can, and the bodies are nothing but kernels."""
+    looped = getattr(backend, "looped", None)
+    if looped is None or step.kind == "switch":
+        return None
+    found = [flat(b, sizes, n) for b, n in zip(step.bodies, step.inputs, strict=True)]
+    if None in found:
+        return None
+    params = {
+        name: [(_shape(shape, sizes), dtype) for shape, dtype in step.params.get(name, ())]
+        for name in ("carried", "rows_in", "rows")
+    }
+    kinds = params["carried"], params["rows_in"], params["rows"]
+    if step.kind == "while":
+        return looped(*found, step.counts, *kinds, 0, False)  # type: ignore[no-any-return]
+    length = _length(step.params["length"], sizes)
+    counts = 0, step.counts[0]
+    return looped(None, *found, counts, *kinds, length, step.params["reverse"])  # type: ignore[no-any-return]
 
 
 def _row_major(buffer: Any, backend: Backend) -> Any:

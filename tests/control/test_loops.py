@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 
 import numr as nr
+from numr.codegen import program
+from numr.codegen.backends.cpu.backend import Cpu
+from numr.codegen.recent import Recent
 
 RNG = np.random.default_rng(0)
 W = RNG.normal(size=(3, 3)) / 2
@@ -89,10 +93,18 @@ def both(loop: Any, **options: Any) -> tuple[Callable[..., Any], Callable[..., A
     return mine, python
 
 
+@pytest.fixture(params=["natively", "in Python"])
+def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How a loop is gone through."""
+    if request.param == "in Python":
+        monkeypatch.setattr(Cpu, "looped", lambda *args: None)
+    monkeypatch.setattr(program, "PROGRAMS", Recent(2**24))
+
+
 @EACH
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("jitted", [False, True])
-def test_values(loop: Any, reverse: bool, jitted: bool) -> None:
+def test_values(loop: Any, reverse: bool, jitted: bool, way: None) -> None:
     run = lambda w, h, xs: loop(nr.scan, w, h, xs, reverse=reverse)
     want = loop(python_scan, nr.asarray(W), nr.asarray(H), nr.asarray(XS), reverse=reverse)
     same((nr.jit(run) if jitted else run)(*map(nr.asarray, (W, H, XS))), want)
@@ -100,7 +112,7 @@ def test_values(loop: Any, reverse: bool, jitted: bool) -> None:
 
 @EACH
 @pytest.mark.parametrize("reverse", [False, True])
-def test_gradients(loop: Any, reverse: bool) -> None:
+def test_gradients(loop: Any, reverse: bool, way: None) -> None:
     mine, python = both(loop, reverse=reverse)
     for argnum in range(3):
         grads = [nr.jit(nr.grad(f, argnum)) for f in (mine, python)]
@@ -182,7 +194,7 @@ def test_loops_within_loops() -> None:
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
-def test_few_steps(n: int) -> None:
+def test_few_steps(n: int, way: None) -> None:
     xs = np.arange(float(n))
     last, ys = nr.scan(lambda c, x: (c + x, 2 * x), 1.5, xs)
     assert last.item() == 1.5 + xs.sum() and ys.tolist() == (2 * xs).tolist()
@@ -191,6 +203,46 @@ def test_few_steps(n: int) -> None:
     )
     assert nr.scan(lambda c, _: (c + 1, None), 0, length=n)[0].item() == n
     assert nr.map(lambda x: {"y": x + 1}, xs)["y"].shape == (n,)
+
+
+@pytest.mark.parametrize("n", [1, 255, 256, 257, 5000])
+def test_stretches(n: int) -> None:
+    """A long loop is gone through in several, and what is carried has two places by turns."""
+    fibonacci = lambda c, x: ((c[1], (c[0] + c[1]) % 10007), (c[0], x + c[1]))
+    xs = np.arange(n)
+    a, b, rows = 0, 1, []
+    for x in xs:
+        rows.append((a, x + b))
+        a, b = b, (a + b) % 10007
+    for reverse in (False, True):
+        given = xs[::-1] if reverse else xs
+        (p, q), ys = nr.scan(fibonacci, (0, 1), given, reverse=reverse)
+        assert (p.item(), q.item()) == (a, b)
+        want = np.array(rows)[::-1] if reverse else np.array(rows)
+        np.testing.assert_array_equal(np.stack([y.numpy() for y in ys], 1), want)
+
+
+def test_a_loop_is_gone_through_natively_where_its_body_is_kernels(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calls: list[Any] = []
+    real = Cpu.looped
+    monkeypatch.setattr(Cpu, "looped", lambda *a: calls.append(real(*a)) or calls[-1])
+    nr.jit(lambda x: nr.scan(lambda c, _: (nr.sin(c), c), x, length=3)[1])(1.25)
+    nr.jit(lambda x: nr.while_loop(lambda c: c < 9, lambda c: c * 3, x))(1.25)
+    assert len(calls) == 2 and None not in calls
+    nr.jit(lambda x: nr.scan(lambda c, _: (nr.linalg.inv(c), None), x, length=3)[0])(np.eye(2))
+    assert len(calls) == 2  # a library's call is no kernel
+
+
+def test_threads_share_a_loop() -> None:
+    f = nr.jit(lambda x: nr.scan(lambda c, x: (c * 0.5 + x, c), x[0], x)[1])
+    xs = RNG.normal(size=(20, 300))
+    want = [f(x).numpy() for x in xs]
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(5):
+            for got, w in zip(pool.map(lambda x: f(x).numpy(), xs), want, strict=True):
+                np.testing.assert_array_equal(got, w)
 
 
 def test_new_lengths_compile_nothing() -> None:
@@ -223,7 +275,7 @@ def _collatz(n: int) -> int:
     return count
 
 
-def test_while_forward_and_batched() -> None:
+def test_while_forward_and_batched(way: None) -> None:
     def root(a: Any) -> Any:
         """Newton's method until it stands."""
         far = lambda x: nr.abs(x * x - a) > 1e-12 * a

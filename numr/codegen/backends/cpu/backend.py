@@ -88,6 +88,12 @@ class Cpu:
             full[axis] = buffer.shape[i]
         return np.broadcast_to(buffer.reshape(full), shape)
 
+    def looped(self, *args: Any) -> Callable[[list[Any]], list[Any]] | None:
+        """A loop over kernels, run without Python; None where Python does as well."""
+        from numr.codegen.backends.cpu import loops
+
+        return loops.looped(*args)
+
     def row(self, buffer: Any, number: int) -> Any:
         return buffer[number, ...]
 
