@@ -292,7 +292,10 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
 
 
 def while_loop(
-    cond_fun: Callable[[Any], Any], body_fun: Callable[[Any], Any], init_val: Any
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    init_val: Any,
+    max_steps: int | None = None,
 ) -> Any:
     """`while cond_fun(value): value = body_fun(value)`, as part of the graph.
 
@@ -300,18 +303,21 @@ def while_loop(
         cond_fun: a function of the value that returns one boolean.
         body_fun: a function of the value that returns the next one, of its structure, shapes and dtypes.
         init_val: the first value (any pytree).
+        max_steps: end after so many steps in any case. Such a loop has derivatives in reverse, which keep
+            the value at every step; it goes through all the steps, and does nothing in those that are left.
 
     Returns:
-        The first value for which `cond_fun` is false.
+        The first value for which `cond_fun` is false; after `max_steps`, the value then.
 
     Raises:
         TypeError: for a condition that is not one boolean, or a value that changes its shape or dtype.
-        GradientError: in reverse mode, which needs a loop of known length.
+        NotDifferentiableError: in reverse mode, without `max_steps`.
 
     Examples:
         >>> import numr as nr
-        >>> nr.while_loop(lambda x: x < 100.0, lambda x: 2 * x, 1.0).item()
-        128.0
+        >>> f = lambda x: nr.while_loop(lambda x: x < 100.0, lambda x: 2 * x, x, max_steps=10)
+        >>> f(1.0).item(), nr.grad(f)(1.0).item()
+        (128.0, 128.0)
     """
     test_name, name = function_name("while_loop", cond_fun), function_name("while_loop", body_fun)
     start, structure = leaves_of(init_val)
@@ -334,6 +340,8 @@ def while_loop(
     own = len(start)
     body = Body([*body.params[own:], *body.params[:own]], body.outputs)
     condition = Body([*condition.params[own:], *condition.params[:own]], condition.outputs)
+    if max_steps is not None:
+        return _at_most(max_steps, cond_fun, body_fun, structure, start)
     found = WHILE.results(
         *tests,
         *consts,
@@ -344,6 +352,24 @@ def while_loop(
         consts=len(consts),
     )
     return structure.unflatten(arrays_of(found))
+
+
+def _at_most(
+    steps: int,
+    cond_fun: Callable[[Any], Any],
+    body_fun: Callable[[Any], Any],
+    structure: tree.TreeDef,
+    start: Sequence[Leaf],
+) -> Any:
+    """A while loop as one of known length, whose steps may do nothing."""
+    from numr.branching import cond
+
+    def step(value: Any, _: Any) -> Any:
+        return cond(cond_fun(value), body_fun, lambda value: value, value), None
+
+    step.__name__ = function_name("while_loop", body_fun)
+    first = structure.unflatten(arrays_of([x.node for x in start]))
+    return scan(step, first, length=operator.index(steps))[0]
 
 
 def map(f: Callable[[Any], Any], xs: Any) -> Any:

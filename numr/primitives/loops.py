@@ -257,7 +257,7 @@ class While(Control):
 
     no_transpose = (
         "how often a while_loop goes round is not known before it has run, and its steps are not kept; "
-        "use numr.fori_loop or numr.scan, whose length is known"
+        "use max_steps=..., or numr.fori_loop or numr.scan, whose length is known"
     )
 
     def infer(self, *operands: Node, **params: Any) -> tuple[Shape, DType]:

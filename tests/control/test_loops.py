@@ -291,6 +291,21 @@ def test_while_forward_and_batched(way: None) -> None:
     np.testing.assert_allclose(shared(a, nr.asarray(3)).numpy(), a**3)
 
 
+def test_while_of_so_many_steps_at_most() -> None:
+    def root(a: Any, steps: int = 12) -> Any:
+        far = lambda c: nr.abs(c[0] * c[0] - a) > 1e-12 * a
+        step = lambda c: ((c[0] + a / c[0]) / 2, c[1] + 1)
+        return nr.while_loop(far, step, (a + 1, 0), max_steps=steps)
+
+    a = np.array([1.0, 2.0, 9.0, 1e4])
+    for x in a:
+        assert root(x)[0].item() == pytest.approx(x**0.5) and root(x, 2)[1].item() == 2
+        slope = nr.jit(nr.grad(lambda a: root(a)[0]))(x)
+        assert slope.item() == pytest.approx(0.5 / x**0.5, rel=1e-9)
+    both = nr.jit(nr.vmap(nr.grad(nr.grad(lambda a: root(a)[0]))))(a)
+    np.testing.assert_allclose(both.numpy(), -0.25 * a**-1.5, rtol=1e-7)
+
+
 def test_fori_loop() -> None:
     assert nr.fori_loop(2, 5, lambda i, x: x * 10 + i, 0).item() == 234
     assert nr.fori_loop(5, 2, lambda i, x: x + 1, 0).item() == 0
