@@ -20,7 +20,7 @@ from numr import config
 from numr.codegen import store
 from numr.codegen.backends.cpu import machine, objects
 from numr.codegen.flat import Flat
-from numr.dtypes import DType
+from numr.dtypes import DType, bool_
 from numr.runtime.allocator import allocator
 
 # Launches of more work than this have several threads, and a step that has one gains nothing here.
@@ -284,63 +284,102 @@ def looped(
         for p, kind in zip([*x_places, *y_places], [*rows_in, *rows_out], strict=True)
     }
     table.moving(strides)
-    template = np.array(table.words, np.int64)
-    words, who = (
-        (np.array(x, np.int64) for x in zip(*table.places, strict=True))
-        if table.places
-        else (
-            np.zeros(0, np.int64),
-            np.zeros(0, np.int64),
-        )
-    )
-    at, to = (np.array(x, np.int64) for x in zip(*table.inside, strict=True))
-    makers = [
-        (place, allocator(shape, dtype.dtype))
-        for place, (shape, dtype) in [*tested, *((within[s], body.made[s]) for s in within)]
-    ]
-    carry_makers = [allocator(shape, dtype.dtype) for shape, dtype in carried]
+    inner_kinds = [*tested, *((within[s], body.made[s]) for s in within)]
+    for k, kind in enumerate(carried):
+        inner_kinds += [(places.carried(k, turn), kind) for turn in (0, 1)]
+    if test is not None:
+        inner_kinds.append((flag, ((1,), bool_)))
+    memory = _Memory(table, places.count, inner_kinds)
     row_makers = [allocator((length, *shape), dtype.dtype) for shape, dtype in rows_out]
-    steps = _native()[0]
     last = max(length - 1, 0) if reverse else 0
+    shifts = [last * abs(strides[p]) for p in (*x_places, *y_places)]
+    end = length if test is None else 2**62
+    firsts = [places.carried(k, 0) for k in range(len(carried))]
+    results = [[places.carried(k, turn) for k in range(len(carried))] for turn in (0, 1)]
+    outer = [*range(tests + consts), *x_places, *y_places]
     kept = (test.kernels if test is not None else None, body.kernels)
 
     def run(given: list[Any]) -> list[Any]:
-        fixed, first = given[: tests + consts], given[tests + consts :][: len(carried)]
-        xs = given[tests + consts + len(carried) :]
-        turns = [[make() for make in carry_makers] for _ in (0, 1)]
-        for mine, theirs in zip(turns[0], first, strict=True):
-            mine[...] = theirs
+        first = given[tests + consts :][: len(carried)]
         ys = [make() for make in row_makers]
-        others = [(place, make()) for place, make in makers]
-        flagged = np.zeros(1, np.uint8)
-        addresses = np.zeros(places.count, np.int64)
-        row_bytes = [
-            (p, a, strides[p]) for p, a in zip([*x_places, *y_places], [*xs, *ys], strict=True)
-        ]
-        addresses[: places.consts + 2 * places.carries] = [
-            x.ctypes.data for x in (*fixed, *turns[0], *turns[1])
-        ]
-        for p, a, stride in row_bytes:
-            addresses[p] = a.ctypes.data + last * abs(stride)
-        for place, array in others:
-            addresses[place] = array.ctypes.data
-        filled = template.copy()
-        if test is not None:
-            addresses[flag] = flagged.ctypes.data
-            filled[10] = flagged.ctypes.data
-        filled[words] = addresses[who]
-        filled[at] = filled.ctypes.data + 8 * to
-        done, stretch, end = 0, FIRST, 2**62 if test is not None else length
-        while done < end:
-            wanted = min(done + stretch, end)
-            begun = time.perf_counter()
-            done = steps(filled.ctypes.data, done, wanted)
-            if done < wanted:
-                break
-            stretch = (
-                int(stretch * min(max(STRETCH / (time.perf_counter() - begun + 1e-9), 0.5), 16)) + 1
-            )
+        theirs = [x.ctypes.data for x in given[: tests + consts]]
+        moving = [*given[tests + consts + len(carried) :], *ys]
+        theirs += [a.ctypes.data + shift for a, shift in zip(moving, shifts, strict=True)]
+        view, words = memory.filled(outer, theirs, flag if test is not None else None)
+        for place, array in zip(firsts, first, strict=True):
+            view(place)[...] = array
+        done = _go(words, end)
         assert kept is not None
-        return [*turns[done & 1], *ys]
+        last_carried = [view(place) for place in results[done & 1]]
+        if not memory.small:
+            last_carried = [np.array(x) for x in last_carried]
+        return [*last_carried, *ys]
 
     return run
+
+
+class _Memory:
+    """A table and the buffers that only a loop uses, in one piece of memory."""
+
+    def __init__(self, table: _Table, count: int, inside: Sequence[tuple[int, Kind]]) -> None:
+        self.template = np.array(table.words, np.int64)
+        self.words = np.array([w for w, _ in table.places], np.int64)
+        self.who = np.array([p for _, p in table.places], np.int64)
+        self.at = np.array([w for w, _ in table.inside], np.int64)
+        self.to = 8 * np.array([w for _, w in table.inside], np.int64)
+        self.offsets = np.zeros(count, np.int64)
+        self.kinds: dict[int, tuple[tuple[int, ...], Any, int]] = {}
+        end = _aligned(8 * len(table.words))
+        for place, (shape, dtype) in inside:
+            self.offsets[place] = end
+            self.kinds[place] = shape, dtype.dtype, end
+            end += _aligned(_bytes((shape, dtype)))
+        self.make = allocator((end + _LINE,), np.dtype(np.uint8))
+        self.small = end <= _SMALL
+
+    def filled(
+        self, outer: Sequence[int], theirs: Sequence[int], flag: int | None
+    ) -> tuple[Callable[[int], Any], Any]:
+        """Fresh memory with its table, given the addresses of the places outside: a function from a
+        place to its array, and the table."""
+        block = self.make()
+        address = block.ctypes.data
+        shift = -address % _LINE
+        base = address + shift
+        addresses = self.offsets + base
+        addresses[outer] = theirs
+        words = np.ndarray(self.template.shape, np.int64, block, shift)
+        words[:] = self.template
+        words[self.words] = addresses[self.who]
+        words[self.at] = self.to + base
+        if flag is not None:
+            words[_CONTROL - 1] = addresses[flag]
+
+        def view(place: int) -> Any:
+            shape, dtype, offset = self.kinds[place]
+            return np.ndarray(shape, dtype, block, shift + offset)
+
+        return view, words
+
+
+def _go(words: Any, end: int) -> int:
+    """Run steps until the end or the test, in stretches; how many there were."""
+    steps, table = _native()[0], words.ctypes.data
+    done, stretch = 0, FIRST
+    while done < end:
+        wanted = min(done + stretch, end)
+        begun = time.perf_counter()
+        done = steps(table, done, wanted)
+        if done < wanted:
+            break
+        grown = STRETCH / (time.perf_counter() - begun + 1e-9)
+        stretch = int(stretch * min(max(grown, 0.5), 16)) + 1
+    return done
+
+
+# Buffers begin at cache lines. A result that is part of larger memory than this is copied out of it.
+_LINE, _SMALL = 64, 1 << 14
+
+
+def _aligned(nbytes: int) -> int:
+    return -(-nbytes // _LINE) * _LINE
