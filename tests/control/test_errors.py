@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import _thread
-import threading
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numr as nr
 from numr.errors import NotDifferentiableError, ShapeError, TracedValueError, TreeMismatchError
 
 X = np.ones(3)
+ROOT = Path(__file__).parents[2]
 
 
 def test_a_carry_that_changes() -> None:
@@ -93,14 +95,29 @@ def test_reverse_through_a_while_loop() -> None:
     assert nr.jvp(f, (2.0,), (1.0,))[1].item() > 0
 
 
-def test_an_endless_loop_is_stopped_from_the_keyboard() -> None:
-    f = nr.jit(lambda x: nr.while_loop(lambda x: x == x, lambda x: x + 1, x))
-    timer = threading.Timer(0.3, _thread.interrupt_main)
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        f(1.0)
-    timer.join()
-    assert nr.fori_loop(0, 3, lambda i, x: x + 1, 0).item() == 3
+ENDLESS = """
+import os, signal, threading
+import numpy as np
+import numr as nr
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored in what starts this
+f = nr.jit(lambda x: nr.while_loop(lambda x: nr.sum(x) < 9, lambda x: {step}, x))
+f(np.full((2, 2), 9.0))
+threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+try:
+    f(np.eye(2))
+except KeyboardInterrupt:
+    print("stopped,", nr.fori_loop(0, 3, lambda i, x: x + 1, 0).item())
+"""
+
+
+@pytest.mark.parametrize("step", ["x * 1.0", "nr.linalg.inv(x)"], ids=["natively", "in Python"])
+def test_an_endless_loop_is_stopped_from_the_keyboard(step: str) -> None:
+    program = ENDLESS.replace("{step}", step)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
+    assert done.stdout == "stopped, 3\n", done.stderr
 
 
 def test_a_leaked_value() -> None:
