@@ -207,7 +207,7 @@ class Array(Operators):
     ) -> Any:
         # Consumers of DLPack 1.0 see that the memory is not to be written to; others get a copy.
         value = self._read("__dlpack__()")
-        here = getattr(value, "__dlpack_device__", lambda: _DLPACK_HOST)()
+        here = _dlpack_place(value)
         if here != _DLPACK_HOST and dl_device in (None, here):
             copy = self._copies(copy, max_version)
             lent = devices.copy(value) if copy else value
@@ -229,8 +229,7 @@ class Array(Operators):
     def __dlpack_device__(self) -> tuple[int, int]:
         if self.device == devices.HOST:
             return _DLPACK_HOST
-        value = self._read("__dlpack_device__()")
-        return getattr(value, "__dlpack_device__", lambda: _DLPACK_HOST)()  # type: ignore[no-any-return]
+        return _dlpack_place(self._read("__dlpack_device__()"))
 
     if not TYPE_CHECKING:  # which would take every misspelt name for one of these
 
@@ -337,6 +336,12 @@ class Array(Operators):
         self._node, self._value = updated._node, updated._value
         if self._node is not None and self._value is None:
             self._node.handle = weakref.ref(self)
+
+
+def _dlpack_place(buffer: Any) -> tuple[int, int]:
+    """Where other libraries find a buffer: on its device, if that shares memory, else a copy on the host."""
+    where = getattr(buffer, "__dlpack_device__", None)
+    return _DLPACK_HOST if where is None else where()  # type: ignore[no-any-return]
 
 
 def _make(node: Node | None, value: Any, weak: bool) -> Array:

@@ -7,9 +7,9 @@ from typing import Any
 
 from numr import messages, tree
 from numr.array import to_array
-from numr.control import Traced, arrays_of, function_name, is_constant, leaves_of
+from numr.control import Traced, arrays_of, function_name, leaves_of
 from numr.dtypes import int64
-from numr.ir.body import Body, close
+from numr.ir.body import Body
 from numr.ir.dims import unify_shapes
 from numr.ir.node import Node
 from numr.primitives.branches import SWITCH
@@ -101,19 +101,17 @@ def _branched(
     dtypes = _common(name, functions, traced)
     bodies, taken = [], []
     for t in traced:
-        outs = [cast(n, d) for n, d in zip(t.outputs, dtypes, strict=True)]
-        body, extra = close(t.params, outs, param_like, is_constant)
+        body, extra = t.close([cast(n, d) for n, d in zip(t.outputs, dtypes, strict=True)])
         bodies.append(body)
         taken.append(extra)
     # All branches have the same operands: each ignores what only others take.
-    own = len(leaves)
     every = list(dict.fromkeys(x for extra in taken for x in extra))
     made = []
     for body, extra in zip(bodies, taken, strict=True):
-        mine = dict(zip(extra, body.params[own:], strict=True))
+        mine = dict(zip(extra, body.params, strict=False))
         places = [mine.get(x) or param_like(x) for x in every]
-        made.append(Body([*body.params[:own], *places], body.outputs))
-    found = SWITCH.results(which, *(x.node for x in leaves), *every, branches=tuple(made))
+        made.append(Body([*places, *body.params[len(extra) :]], body.outputs))
+    found = SWITCH.results(which, *every, *(x.node for x in leaves), branches=tuple(made))
     return first.structure.unflatten(arrays_of(found))
 
 

@@ -26,7 +26,7 @@ __all__ = ["fori_loop", "map", "scan", "while_loop"]
 _VIEWS = ("broadcast", "reshape", "permute", "cast")
 
 
-def is_constant(node: Node) -> bool:
+def _is_constant(node: Node) -> bool:
     """Whether a node is made of constants, so that a body has it rather than is given it."""
     if node.value is not None or node.trace is not None:
         return False
@@ -62,8 +62,9 @@ class Traced:
             ]
             self.outputs = [x.node for x in self.results]
 
-    def close(self) -> tuple[Body, list[Node]]:
-        return close(self.params, self.outputs, param_like, is_constant)
+    def close(self, outputs: Sequence[Node]) -> tuple[Body, list[Node]]:
+        """A body with these results, made of the function's, and what it takes from outside first."""
+        return close(self.params, outputs, param_like, _is_constant)
 
 
 def leaves_of(value: Any) -> tuple[list[Leaf], tree.TreeDef]:
@@ -189,11 +190,7 @@ def scan(
             "scan", name, start, structure, traced.results[:count], tree.structure(carry)
         ):
             break
-    outputs = _as_started(traced, start)
-    body, taken = close(traced.params, outputs, param_like, is_constant)
-    # The operands: what the body takes from outside comes first.
-    own = len(traced.params)
-    body = Body([*body.params[own:], *body.params[:own]], body.outputs)
+    body, taken = traced.close(_as_started(traced, start))
     operands = [*taken, *(x.node for x in start), *(x.node for x in rows)]
     found = SCAN.results(
         *operands,
@@ -335,11 +332,8 @@ def while_loop(
         raise TypeError(
             f"numr.while_loop: {test_name} must return one boolean, not {given or 'nothing'}"
         )
-    body, consts = close(traced.params, _as_started(traced, start), param_like, is_constant)
-    condition, tests = tested.close()
-    own = len(start)
-    body = Body([*body.params[own:], *body.params[:own]], body.outputs)
-    condition = Body([*condition.params[own:], *condition.params[:own]], condition.outputs)
+    body, consts = traced.close(_as_started(traced, start))
+    condition, tests = tested.close(tested.outputs)
     if max_steps is not None:
         return _at_most(max_steps, cond_fun, body_fun, structure, start)
     found = WHILE.results(

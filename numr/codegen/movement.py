@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 
 from numr.codegen.kernel import Buffer, For, Kernel, Let, Literal, Statement, Store, Value, Var
-from numr.dtypes import DType, real_part_dtype, uint16
+from numr.codegen.target import Backend
+from numr.codegen.widths import positions
+from numr.dtypes import DType, as_dtype, real_part_dtype, uint16
 
 
 def _grid(at: Var, body: list[Statement]) -> For:
@@ -47,6 +49,29 @@ def shift_kernel(dtype: DType, index: DType, out: bool) -> Kernel:
     ]
     buffers = (Buffer("a0", part, False), Buffer("a1", part, True))
     return Kernel(buffers, ("s0",), [_grid(at, body)])
+
+
+def read_row(backend: Backend, buffer: Any, number: int) -> Any:
+    """A fresh copy of a row of a row-major buffer on a device, by a kernel."""
+    row = backend.allocator(buffer.shape[1:], as_dtype(buffer.dtype))()
+    _shift(backend, buffer, row, number * row.size, row)
+    return row
+
+
+def write_row(backend: Backend, buffer: Any, number: int, row: Any) -> None:
+    """Copy a row into a row-major buffer on a device, by a kernel."""
+    _shift(backend, row, buffer, number * row.size, row)
+
+
+def _shift(backend: Backend, source: Any, target: Any, start: int, row: Any) -> None:
+    """Copy a row's elements from or to the place it has in the larger of two buffers."""
+    parts = 2 if row.dtype.kind == "c" else 1
+    points = row.size * parts
+    if points:
+        index = positions(max(source.size, target.size) * parts, backend.capabilities)
+        kernel = shift_kernel(as_dtype(row.dtype), index, target is not row)
+        (built,) = backend.build([kernel], False)
+        backend.launcher(built, 2, (start * parts,), points, points)(source, target)
 
 
 def copy_kernel(

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from numr.codegen.target import Capabilities
 from numr.dtypes import DType
-from numr.ir.body import bodies
+from numr.ir.body import Body, bodies
 from numr.ir.node import Node, toposort
 
 # Numbers of the longest array that has narrow positions: a quarter of what these can count, so that what
@@ -24,8 +24,9 @@ def positions(length: int, device: Capabilities) -> DType:
 def longest(nodes: Iterable[Node]) -> int:
     """How many numbers the longest array of a graph has; a complex number is two."""
     found = 0
+    held: dict[Body, None] = {}
     for node in nodes:
         parts = 2 if node.dtype.kind == "c" else 1
-        inner = (longest(toposort(b.outputs)) for b in bodies(node))
-        found = max(found, math.prod(map(int, node.shape)) * parts, *inner)
-    return found
+        found = max(found, math.prod(map(int, node.shape)) * parts)
+        held |= dict.fromkeys(bodies(node))
+    return max(found, *(longest(toposort(body.outputs)) for body in held), 0)

@@ -32,10 +32,6 @@ class Body:
         self.outputs = tuple(outputs)
         self.memo: dict[Any, Any] = {}
 
-    def __call__(self, operands: Sequence[Node]) -> list[Node]:
-        """The results as nodes of the graph around, on operands in place of the parameters."""
-        return substitute(self.outputs, dict(zip(self.params, operands, strict=True)))
-
     def made(self, key: Any, make: Callable[[], Any]) -> Any:
         """What `make` gives, made once for a key."""
         if key not in self.memo:
@@ -69,7 +65,7 @@ def close(
     like: Callable[[Node], Node],
     constant: Callable[[Node], bool],
 ) -> tuple[Body, list[Node]]:
-    """A body of what outputs do with params, and what else they take, which are its further params.
+    """A body of what outputs do with params, and what else they take, which its first params stand for.
 
     Args:
         params: placeholders.
@@ -86,7 +82,7 @@ def close(
     needed = [x for node in order if node in inner for x in node.inputs] + list(outputs)
     taken = [x for x in dict.fromkeys(needed) if x not in inside]
     places = {x: like(x) for x in taken}
-    return Body([*params, *places.values()], substitute(outputs, places)), taken
+    return Body([*places.values(), *params], substitute(outputs, places)), taken
 
 
 def bodies(node: Node) -> list[Body]:

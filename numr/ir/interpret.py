@@ -18,8 +18,12 @@ def evaluate(node: Node, arrays: Sequence[Any]) -> Any:
     if any(x.dtype.is_half and x.dtype is not float16 for x in node.inputs):
         # NumPy knows no arithmetic of bfloat16, or not all of it.
         arrays = [a.astype(np.float32) if a.dtype.name == "bfloat16" else a for a in arrays]
-    result = np.asarray(node.prim.reference(*arrays, **node.params), node.dtype.dtype)
-    return result.reshape(tuple(map(int, node.shape)))
+    return _typed(node.prim.reference(*arrays, **node.params), node)
+
+
+def _typed(result: Any, node: Node) -> Any:
+    """A result in the node's dtype and shape."""
+    return np.asarray(result, node.dtype.dtype).reshape(tuple(map(int, node.shape)))
 
 
 def interpret(
@@ -46,8 +50,7 @@ def interpret(
                     params = {k: v for k, v in node.params.items() if k != "index"}
                     arrays = [known[x] for x in node.inputs]
                     wholes[key] = node.prim.whole(*arrays, **params)  # type: ignore[attr-defined]
-                result = np.asarray(wholes[key][node.params["index"]], node.dtype.dtype)
-                known[node] = result.reshape(tuple(map(int, node.shape)))
+                known[node] = _typed(wholes[key][node.params["index"]], node)
             else:
                 known[node] = evaluate(node, [known[x] for x in node.inputs])
     return [known[out] for out in outputs]

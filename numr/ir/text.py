@@ -63,7 +63,7 @@ class SizeTable:
 class Canonical:
     """A graph's canonical text, the values of its size symbols, and its nodes in order."""
 
-    __slots__ = ("inputs", "order", "outputs", "table", "text")
+    __slots__ = ("_bodies", "inputs", "order", "outputs", "table", "text")
 
     def __init__(
         self, inputs: Sequence[Node], outputs: Sequence[Node], table: SizeTable | None = None
@@ -72,6 +72,7 @@ class Canonical:
         self.outputs = tuple(outputs)
         self.table = SizeTable() if table is None else table
         self.order = toposort(self.outputs)
+        self._bodies: dict[Body, int] = {}
         self.text = self._render()
 
     @property
@@ -114,6 +115,11 @@ class Canonical:
         if isinstance(value, int):
             return str(self.table.extent(value))
         if type(value) is Body:
+            # The results of one loop are nodes of their own with one body: it is written once.
+            known = self._bodies.get(value)
+            if known is not None:
+                return f"{{#{known}}}"
+            self._bodies[value] = len(self._bodies)
             return "{" + Canonical(value.params, value.outputs, self.table).text + "}"
         if isinstance(value, tuple):
             return "(" + ",".join([self._param(v) for v in value]) + ")"

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from numr import config
-from numr.codegen import store
-from numr.codegen.backends.cpu import machine, objects
+from numr.codegen.backends.cpu import native, objects
 from numr.codegen.flat import Flat
 from numr.dtypes import DType, bool_
 from numr.runtime.allocator import allocator
@@ -121,26 +120,19 @@ done:
 
 
 @functools.cache
-def _object() -> bytes:
-    key = f"numr loops 1\n{machine.host().fingerprint}\n{_TEXT}"
-    code = store.get("cpu", key)
-    if code is None:
-        code = machine.emit(machine.optimise(_TEXT))
-        store.put("cpu", key, code)
-    return code
-
-
-_kept: list[objects.Address] = []  # so that the code stays in memory
+def _address(name: str) -> objects.Address:
+    return objects.load(native.machine_code(_TEXT), name)
 
 
 @functools.cache
-def _native() -> tuple[Any, Any]:
-    """The function that runs steps, and the address of the one that copies."""
-    steps = objects.load(_object(), "numr_steps")
+def _steps() -> Any:
     kind = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)
-    function = kind(steps)
-    _kept.append(steps)
-    return function, objects.load(_object(), "numr_copy")
+    return kind(_address("numr_steps"))
+
+
+Kind = tuple[tuple[int, ...], DType]
+# Function, places, other words, points.
+Launch = tuple[int, Sequence[int], Sequence[int], int]
 
 
 class _Table:
@@ -150,12 +142,9 @@ class _Table:
         self.words: list[int] = [0] * _CONTROL
         self.places: list[tuple[int, int]] = []  # (word, the place whose address it is)
         self.inside: list[tuple[int, int]] = []  # (word, the word whose address it is)
-        self.rows: list[tuple[int, int]] = []  # (word, bytes it moves on after a step)
 
-    def launches(
-        self, at: int, ops: Sequence[tuple[int, Sequence[int], Sequence[int], int]]
-    ) -> None:
-        """Put launches, each (function, places, other words, points), into a control word's table."""
+    def launches(self, at: int, ops: Sequence[Launch]) -> None:
+        """Put launches into a control word's table."""
         first = len(self.words)
         self.inside.append((at, first))
         self.words[at + 1] = len(ops)
@@ -199,34 +188,30 @@ def _laid_out(
     within: dict[int, int],
     places: _Places,
     sizes: Sequence[int],
-) -> list[tuple[int, Sequence[int], Sequence[int], int]]:
+) -> list[Launch]:
     """The launches of a body on places: its operands', and where its results go, which have so many
     bytes. `within` gets a place for each array that is only within."""
-    copy = _native()[1]
     mine: dict[int, int] = dict(enumerate(inputs))
-    copies = []
+    copied = []
     for slot, place, nbytes in zip(body.results, outputs, sizes, strict=True):
-        if slot >= body.inputs and slot not in mine:
+        if slot not in mine:
             mine[slot] = place
-        else:
-            copies.append((copy, (place, slot), nbytes))
+        else:  # an operand, or a second time the same
+            copied.append((slot, place, nbytes))
     for slot in body.made:
         if slot not in mine:
             if slot not in within:
                 within[slot] = places.new()
             mine[slot] = within[slot]
-    ops: list[tuple[int, Sequence[int], Sequence[int], int]] = [
+    ops: list[Launch] = [
         (op.built, [mine[s] for s in op.slots], op.sizes, op.points) for op in body.ops
     ]
-    ops += [(fn, [place, mine[slot]], (), nbytes) for fn, (place, slot), nbytes in copies]
-    return ops
+    copy = _address("numr_copy")
+    return ops + [(copy, [place, mine[slot]], (), nbytes) for slot, place, nbytes in copied]
 
 
-def _bytes(kind: tuple[tuple[int, ...], DType]) -> int:
+def _bytes(kind: Kind) -> int:
     return math.prod(kind[0]) * kind[1].itemsize
-
-
-Kind = tuple[tuple[int, ...], DType]
 
 
 def looped(
@@ -290,6 +275,7 @@ def looped(
     if test is not None:
         inner_kinds.append((flag, ((1,), bool_)))
     memory = _Memory(table, places.count, inner_kinds)
+    memory.kernels = [x.kernels for x in (test, body) if x is not None]
     row_makers = [allocator((length, *shape), dtype.dtype) for shape, dtype in rows_out]
     last = max(length - 1, 0) if reverse else 0
     shifts = [last * abs(strides[p]) for p in (*x_places, *y_places)]
@@ -297,7 +283,6 @@ def looped(
     firsts = [places.carried(k, 0) for k in range(len(carried))]
     results = [[places.carried(k, turn) for k in range(len(carried))] for turn in (0, 1)]
     outer = [*range(tests + consts), *x_places, *y_places]
-    kept = (test.kernels if test is not None else None, body.kernels)
 
     def run(given: list[Any]) -> list[Any]:
         first = given[tests + consts :][: len(carried)]
@@ -309,7 +294,6 @@ def looped(
         for place, array in zip(firsts, first, strict=True):
             view(place)[...] = array
         done = _go(words, end)
-        assert kept is not None
         last_carried = [view(place) for place in results[done & 1]]
         if not memory.small:
             last_carried = [np.array(x) for x in last_carried]
@@ -336,6 +320,7 @@ class _Memory:
             end += _aligned(_bytes((shape, dtype)))
         self.make = allocator((end + _LINE,), np.dtype(np.uint8))
         self.small = end <= _SMALL
+        self.kernels: list[Any] = []  # whose code the table has addresses of
 
     def filled(
         self, outer: Sequence[int], theirs: Sequence[int], flag: int | None
@@ -364,7 +349,7 @@ class _Memory:
 
 def _go(words: Any, end: int) -> int:
     """Run steps until the end or the test, in stretches; how many there were."""
-    steps, table = _native()[0], words.ctypes.data
+    steps, table = _steps(), words.ctypes.data
     done, stretch = 0, FIRST
     while done < end:
         wanted = min(done + stretch, end)

@@ -322,9 +322,8 @@ def has_pool() -> bool:
 
 
 @functools.cache
-def _object() -> bytes:
-    """The machine code of all native functions, made once a process and kept on disk."""
-    text = _LAUNCH + _GUARD + (_POOL if has_pool() else _NO_POOL)
+def machine_code(text: str) -> bytes:
+    """The machine code of native functions, made once a process and kept on disk."""
     key = f"numr native 1\n{machine.host().fingerprint}\n{text}"
     code = store.get("cpu", key)
     if code is None:
@@ -336,4 +335,4 @@ def _object() -> bytes:
 @functools.cache
 def address(name: str) -> int:
     """The address of one of the native functions."""
-    return objects.load(_object(), name)
+    return objects.load(machine_code(_LAUNCH + _GUARD + (_POOL if has_pool() else _NO_POOL)), name)

@@ -17,7 +17,7 @@ from numr.codegen.backends.cuda.neighbours import points_of_thread
 from numr.codegen.backends.cuda.print import CudaPrinter
 from numr.codegen.kernel import Kernel
 from numr.codegen.language import frontend
-from numr.codegen.movement import copy_kernel, fill_kernel, shift_kernel
+from numr.codegen.movement import copy_kernel, fill_kernel, read_row, write_row
 from numr.codegen.target import Backend, Capabilities
 from numr.codegen.widths import positions
 from numr.dtypes import DType, as_dtype, float32, float64, int32, int64, uint32, uint64
@@ -136,25 +136,10 @@ class Cuda:
         return run if kernels < graphs.FEWEST else self.device.repeated(run)
 
     def row(self, buffer: Any, number: int) -> Any:
-        result = memory.empty(self.device, buffer.shape[1:], buffer.dtype)
-        self._shift(buffer, result, number * result.size, result)
-        return result
+        return read_row(self, buffer, number)
 
     def put(self, buffer: Any, number: int, row: Any) -> None:
-        self._shift(row, buffer, number * row.size, row)
-
-    def _shift(self, source: Any, target: Any, start: int, row: Any) -> None:
-        """Copy a row's elements, from or to the place it has in the larger of two buffers."""
-        parts = 2 if row.dtype.kind == "c" else 1
-        points = row.size * parts
-        if points:
-            kernel = shift_kernel(
-                as_dtype(row.dtype),
-                positions(target.size + source.size, CAPABILITIES),
-                target is not row,
-            )
-            (built,) = self.build([kernel], False)
-            self.launcher(built, 2, (start * parts,), points, points)(source, target)
+        write_row(self, buffer, number, row)
 
     def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
         wanted = [(d.dtype, tuple(map(int, shape))) for d, shape in specs]

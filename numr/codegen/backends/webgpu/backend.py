@@ -16,7 +16,7 @@ from numr.codegen.backends.webgpu import memory, print
 from numr.codegen.backends.webgpu.gpu import Pipeline, gpu, launcher
 from numr.codegen.backends.webgpu.probe import converts_exactly
 from numr.codegen.kernel import Kernel
-from numr.codegen.movement import copy_kernel, fill_kernel, shift_kernel
+from numr.codegen.movement import copy_kernel, fill_kernel, read_row, write_row
 from numr.codegen.target import Backend, Capabilities
 from numr.dtypes import ALL, DType, as_dtype, int32
 from numr.runtime.device_array import guard
@@ -143,21 +143,10 @@ class WebGpu:
         return buffer.spread(shape, axes)
 
     def row(self, buffer: Any, number: int) -> Any:
-        result = memory.empty(buffer.shape[1:], buffer.dtype)
-        self._shift(buffer, result, number * result.size, result)
-        return result
+        return read_row(self, buffer, number)
 
     def put(self, buffer: Any, number: int, row: Any) -> None:
-        self._shift(row, buffer, number * row.size, row)
-
-    def _shift(self, source: Any, target: Any, start: int, row: Any) -> None:
-        """Copy a row's elements, from or to the place it has in the larger of two buffers."""
-        parts = 2 if row.dtype.kind == "c" else 1
-        points = row.size * parts
-        if points:
-            kernel = shift_kernel(as_dtype(row.dtype), int32, target is not row)
-            (built,) = self.build([kernel], False)
-            self.launcher(built, 2, (start * parts,), points, points)(source, target)
+        write_row(self, buffer, number, row)
 
     def guard(self, specs: Sequence[tuple[DType, tuple[int, ...]]]) -> Callable[..., bool] | None:
         return guard(
