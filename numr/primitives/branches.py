@@ -61,7 +61,7 @@ class Switch(Control):
                 made.append(Body([*b.params, *(s for s in seeds if s is not None)], outs))
             return tuple(made), flags
 
-        key = ("jvp", tuple(map(id, branches)), moved)
+        key = ("jvp", branches, moved)
         made, flags = branches[0].made(key, make)
         if not flags[index]:
             return None
@@ -89,7 +89,7 @@ class Switch(Control):
                 made.append(Body([*others(b.params, flags), *given], with_zeros(found, seeds)))
             return tuple(made)
 
-        made = branches[0].made(("transpose", tuple(map(id, branches)), flags, places), make)
+        made = branches[0].made(("transpose", branches, flags, places), make)
         given = [*others(operands, flags), *(cts[k] for k in places)]
         found = self.results(which, *given, branches=made)
         return [None, *spread(found, flags)]
@@ -129,7 +129,7 @@ class Switch(Control):
                 for inner, outs in found
             )
 
-        key = ("batched", tuple(id(f) for f in found))
+        key = ("batched", branches, tuple(id(f) for f in found))
         made = branches[0].made(key, make)
         node = self(operands[0], *given, branches=made, index=index)
         return node, 0 if flags[index] else None  # type: ignore[return-value]

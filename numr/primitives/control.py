@@ -6,7 +6,7 @@ for `index`; every backend computes them together, and reverse mode goes through
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from numr.ir.body import Body
@@ -93,9 +93,31 @@ def place_for(size: int, p: Node) -> Node:
 
 def over_batch(body: Body, which: Flags, size: int) -> tuple[list[Node], list[Any]]:
     """A body over a batch, made once for a size."""
-    key = ("batch", which, id(size.root()) if isinstance(size, Size) else size)
-    found = body.made(key, lambda: (size, body.batched(which, size, lambda p: place_for(size, p))))
+    root = size.root() if isinstance(size, Size) else size
+    key = ("batch", which, id(root) if isinstance(root, Size) else root)
+    # What the key has the address of is kept, so that nothing else gets it.
+    found = body.made(key, lambda: (root, body.batched(which, size, lambda p: place_for(size, p))))
     return found[1]  # type: ignore[no-any-return]
+
+
+def settled(
+    flags: list[bool], go_round: Callable[[list[bool]], tuple[Any, Iterable[bool]]]
+) -> tuple[list[bool], Any]:
+    """Which of what is carried differs (has a tangent, or a batch axis, ..) once a step adds none.
+
+    Args:
+        flags: which does at the start.
+        go_round: what is made of a step with such flags, and which of what it carries on differs.
+
+    Returns:
+        The flags, and what was made with them.
+    """
+    while True:
+        made, after = go_round(flags)
+        grown = [a or b for a, b in zip(flags, after, strict=True)]
+        if grown == flags:
+            return flags, made
+        flags = grown
 
 
 def spread(found: Sequence[Node], flags: Sequence[bool]) -> list[Node | None]:

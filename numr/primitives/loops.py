@@ -21,6 +21,7 @@ from numr.primitives.control import (
     others,
     over_batch,
     run,
+    settled,
     split,
     spread,
     where_first,
@@ -103,12 +104,12 @@ class Scan(Control):
     def _moved(body: Body, consts: int, carries: int, moved: Flags) -> tuple[Body, Flags, Flags]:
         """The body with tangents, and which of what is carried and of the other results have some."""
         fixed, carry, rows = split(moved, consts, carries)
-        while True:
-            seeds, tangents = body.moved([*fixed, *carry, *rows], param_like)
-            grown = [c or t is not None for c, t in zip(carry, tangents[:carries], strict=True)]
-            if grown == carry:
-                break
-            carry = grown
+
+        def go_round(carry: list[bool]) -> tuple[Any, list[bool]]:
+            made = body.moved([*fixed, *carry, *rows], param_like)
+            return made, [t is not None for t in made[1][:carries]]
+
+        carry, (seeds, tangents) = settled(carry, go_round)
         params = split(body.params, consts, carries)
         dparams = split(seeds, consts, carries)
         outs, douts = split(body.outputs, carries), split(tangents, carries)
@@ -180,13 +181,12 @@ class Scan(Control):
         which of what is carried is linear."""
         fixed, carry, xs = split(body.params, consts, carries)
         of_fixed, linear, of_xs = split(wanted, consts, carries)
-        while True:
+
+        def go_round(linear: list[bool]) -> tuple[None, list[bool]]:
             seeds = only(body.params, [*of_fixed, *linear, *of_xs])
-            depends = linear_in(body, seeds)[:carries]
-            grown = [a or b for a, b in zip(linear, depends, strict=True)]
-            if grown == linear:
-                break
-            linear = grown
+            return None, linear_in(body, seeds)[:carries]
+
+        linear, _ = settled(linear, go_round)
         seen, other_carry, other_xs = (
             others(fixed, of_fixed),
             others(carry, linear),
@@ -214,12 +214,12 @@ class Scan(Control):
     ) -> tuple[Node, int]:
         body, consts, carries = params["body"], params["consts"], params["carries"]
         fixed, carry, xs = split([a is not None for a in axes], consts, carries)
-        while True:
-            inner, outs = over_batch(body, (*fixed, *carry, *xs), size)
-            grown = [c or a is not None for c, (_, a) in zip(carry, outs[:carries], strict=True)]
-            if grown == carry:
-                break
-            carry = grown
+
+        def go_round(carry: list[bool]) -> tuple[Any, list[bool]]:
+            found = over_batch(body, (*fixed, *carry, *xs), size)
+            return found, [a is not None for _, a in found[1][:carries]]
+
+        carry, (inner, outs) = settled(carry, go_round)
         rows = [a is not None for _, a in outs[carries:]]
 
         def make() -> Body:
@@ -283,12 +283,12 @@ class While(Control):
 
         def make() -> tuple[Body, Body, list[bool]]:
             fixed, flags = split(moved, len(consts))
-            while True:
-                seeds, found = body.moved([*fixed, *flags], param_like)
-                grown = [f or t is not None for f, t in zip(flags, found, strict=True)]
-                if grown == flags:
-                    break
-                flags = grown
+
+            def go_round(flags: list[bool]) -> tuple[Any, list[bool]]:
+                made = body.moved([*fixed, *flags], param_like)
+                return made, [t is not None for t in made[1]]
+
+            flags, (seeds, found) = settled(flags, go_round)
             params_, seeds_ = split(body.params, len(consts)), split(seeds, len(consts))
             given = [
                 n for p, s in zip(params_, seeds_, strict=True) for n in (*p, *(d for d in s if d))
@@ -297,7 +297,7 @@ class While(Control):
             blind = [param_like(x) for x in only(params_[1], flags)]
             return Body(given, outs), Body([*condition.params, *blind], condition.outputs), flags
 
-        made, test, flags = body.made(("jvp", id(condition), len(consts), moved), make)
+        made, test, flags = body.made(("jvp", condition, len(consts), moved), make)
         if not flags[index]:
             return None
         given = [t for t in dconsts if t is not None]
@@ -328,14 +328,15 @@ class While(Control):
         body, condition = params["body"], params["condition"]
         tests, consts = params["tests"], params["consts"]
         of_tests, fixed, carry = split([a is not None for a in axes], tests, consts)
-        while True:
-            inner, outs = over_batch(body, (*fixed, *carry), size)
-            given, (decided,) = over_batch(condition, (*of_tests, *carry), size)
-            each = decided[1] is not None
-            grown = [each or c or a is not None for c, (_, a) in zip(carry, outs, strict=True)]
-            if grown == carry:
-                break
-            carry = grown
+
+        def go_round(carry: list[bool]) -> tuple[Any, list[bool]]:
+            step = over_batch(body, (*fixed, *carry), size)
+            test = over_batch(condition, (*of_tests, *carry), size)
+            each = test[1][0][1] is not None
+            return (*step, *test), [each or a is not None for _, a in step[1]]
+
+        carry, (inner, outs, given, (decided,)) = settled(carry, go_round)
+        each = decided[1] is not None
 
         def make() -> tuple[Body, Body]:
             new = [
@@ -352,7 +353,7 @@ class While(Control):
             kept = [where_first(still, n, old) for n, old in zip(new, inner[consts:], strict=True)]
             return again, Body([*given[:tests], *inner], kept)
 
-        test, made = body.made(("batched", id(outs), id(given), tuple(carry)), make)
+        test, made = body.made(("batched", id(outs), condition, id(given), tuple(carry)), make)
         parts = split(list(zip(operands, axes, strict=True)), tests, consts)
         first = [x if a is None else batched_first(x, a, size) for x, a in parts[0]]
         again = [x if a is None else batched_first(x, a, size) for x, a in parts[1]]
