@@ -14,7 +14,7 @@ from numr.codegen import program as programs
 from numr.codegen import steps, target
 from numr.codegen.fuse import ControlStep, LibraryStep, own_cost, reads, writes
 from numr.codegen.kernel import Kernel
-from numr.codegen.lower import product
+from numr.codegen.lowered import product
 from numr.codegen.stages import fused_text
 from numr.ir.node import Node, toposort
 from numr.ir.text import Canonical

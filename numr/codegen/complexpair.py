@@ -45,7 +45,7 @@ def pairs(builder: ExprBuilder, region: Region) -> Region:
             outputs.append(
                 replace(o, expr=part, index=place, shape=shape, dtype=real_part_dtype(o.dtype))
             )
-    return Region(operands, tuple(outputs))
+    return replace(region, operands=operands, outputs=tuple(outputs))
 
 
 class _Parts:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numr.codegen.flat import flat
-from numr.codegen.lower import product
+from numr.codegen.lowered import product
 from numr.codegen.target import Backend
 from numr.devices import to_host
 from numr.dtypes import DType

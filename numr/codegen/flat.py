@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from numr.codegen.lower import product
+from numr.codegen.lowered import product
 from numr.codegen.steps import Allocation, Launch, Program
 from numr.dtypes import DType
 

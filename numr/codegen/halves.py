@@ -63,7 +63,7 @@ def halves(b: ExprBuilder, region: Region, native: Collection[str]) -> Region:
             outputs.append(replace(o, expr=half, index=index, dtype=half.dtype))
         else:
             outputs.append(replace(o, expr=expr, index=index))
-    return Region(operands, tuple(outputs))
+    return replace(region, operands=operands, outputs=tuple(outputs))
 
 
 def unpacked(b: ExprBuilder, word: Expr, dtype: DType) -> Expr:

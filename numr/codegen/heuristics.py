@@ -30,6 +30,10 @@ LONG_COLUMN = 1024
 STRIP = 256
 # So few are not worth the lanes' waiting for each other.
 FEW_STEPS = 256
+# So many lanes of a loop are gone through together, so many at a time: what they carry stays in the first
+# cache.
+LANES_TOGETHER = 16
+BLOCK_OF_LANES = 128
 # So many points keep a device busy with one lane each.
 MANY_POINTS = 1024
 
@@ -50,12 +54,32 @@ def choose(
 ) -> Schedule:
     """The schedule of a region. `hints` gives each symbol a representative size; `deterministic` says
     that floating-point numbers are to be added up in one order."""
+    if region.loop is not None:
+        return _looped_region(region, hints, capabilities)
     schedule = _choose(region, hints)
     if schedule.kind == "scatter" and _in_any_order(region, capabilities, deterministic):
         schedule = replace(schedule, atomic=True)
     elif capabilities.lanes > 1:
         schedule = _for_lanes(schedule, region, hints, capabilities)
     return replace(schedule, index=capabilities.index)
+
+
+def _looped_region(
+    region: Region, hints: Mapping[Dim, int], capabilities: Capabilities
+) -> Schedule:
+    """The schedule of a loop: several lanes at once where one after another would go through the same."""
+    assert region.loop is not None
+    together = (
+        capabilities.lanes == 1
+        and _length(region.loop.lanes, hints) >= LANES_TOGETHER
+        and not any(o.mode == "go" for o in region.outputs)
+    )
+    return Schedule(
+        "loop",
+        block=BLOCK_OF_LANES if together else 1,
+        piece=capabilities.trips or 0,
+        index=capabilities.index,
+    )
 
 
 def _for_lanes(

@@ -160,7 +160,15 @@ class If:
         return f"if {self.condition}"
 
 
-Statement = Let | Declare | Accumulate | Assign | Combine | Barrier | Store | For | If
+@dataclass(frozen=True, slots=True)
+class Break:
+    """The innermost loop, none that is dealt out, ends."""
+
+    def __str__(self) -> str:
+        return "break"
+
+
+Statement = Let | Declare | Accumulate | Assign | Combine | Barrier | Store | For | If | Break
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from numr.codegen.kernel import (
     For,
     If,
     InvalidKernel,
-    Kernel,
     Let,
     Literal,
     Statement,
@@ -32,6 +31,7 @@ from numr.codegen.kernel import (
     stores,
     verify,
 )
+from numr.codegen.lowered import Factors, Lowered, product
 from numr.codegen.mathematics import mathematics
 from numr.codegen.prepare import (
     absorb_signs,
@@ -45,96 +45,12 @@ from numr.codegen.prepare import (
     with_roots,
 )
 from numr.codegen.ranges import narrow
-from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Output, Region, Sum
+from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Output, Region
 from numr.codegen.schedule import Schedule
 from numr.dtypes import DType, bool_
 from numr.ir import scalar as S
 from numr.ir.dims import Dim
 from numr.primitives.source import highest, lowest
-
-Factors = tuple[Any, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Temporary:
-    """A buffer that lives between the stages of one region."""
-
-    shape: tuple[Any, ...]
-    dtype: DType
-
-
-# Size parameters that are where the piece of a loop at hand begins and ends.
-BEGIN: Factors = ("begin",)
-END: Factors = ("end",)
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One kernel and what to call it with.
-
-    `buffers` are ("in" | "out" | "temp", number); each of `sizes` is a product of Dims, Sums, literals;
-    the grid has product(`grid`) points, or ceil(product / `block`); `weight` is the work of a region's
-    point in additions, and `volume` the lengths of all loops. A kernel whose loop a device would break
-    off is launched once for each `piece` of the loop's length, the product of `pieces`, in order.
-    """
-
-    kernel: Kernel
-    buffers: tuple[tuple[str, int], ...]
-    sizes: tuple[Factors, ...]
-    grid: Factors
-    block: int
-    volume: Factors
-    weight: int
-    pieces: Factors = ()
-    piece: int = 1
-
-    def points(self, sizes: Sequence[int]) -> int:
-        """Grid points for given sizes."""
-        return -(-product(self.grid, sizes) // self.block)
-
-    def work(self, sizes: Sequence[int]) -> int:
-        """An estimate of the work in additions."""
-        return product(self.volume, sizes) * self.weight
-
-    def launches(self, sizes: Sequence[int]) -> list[tuple[int, ...]]:
-        """The size parameters of each launch."""
-        total = product(self.pieces, sizes)
-        found = []
-        for start in range(0, total, self.piece):
-            bounds = {BEGIN: start, END: min(start + self.piece, total)}
-            found.append(tuple(bounds[f] if f in bounds else product(f, sizes) for f in self.sizes))
-        return found
-
-
-@dataclass(slots=True)
-class Lowered:
-    """The kernels of a region in order, and the buffers between them."""
-
-    stages: list[Stage] = field(default_factory=list)
-    temporaries: list[Temporary] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True)
-class Blocks:
-    """A factor: how many blocks of `block` a product of lengths makes."""
-
-    terms: Factors
-    block: int
-
-
-def product(terms: Factors, sizes: Sequence[int]) -> int:
-    """The value of a product of lengths for given sizes."""
-    result = 1
-    for term in terms:
-        if isinstance(term, Dim):
-            result *= sizes[term.index]
-        elif isinstance(term, Blocks):
-            result *= -(-product(term.terms, sizes) // term.block)
-        elif isinstance(term, Sum):
-            result *= sum(product((t,), sizes) for t in term.terms)
-        else:
-            result *= term
-    return result
 
 
 def identity(monoid: str, dtype: DType) -> Literal:
@@ -473,10 +389,11 @@ def lower(
     region = narrow(builder, region, limits or {}, schedule.index)
     if native is not None:
         region = mathematics(builder, region, native, fast_math)
+    from numr.codegen.loop_kernel import loop
     from numr.codegen.pack import behind, pack
     from numr.codegen.strategies import STRATEGIES
 
-    strategy = STRATEGIES[schedule.kind]
+    strategy = loop if schedule.kind == "loop" else STRATEGIES[schedule.kind]
     if schedule.pack:
         packed, lowered, columns = pack(builder, region, schedule)
         rest, first = strategy(builder, packed, schedule), len(lowered.temporaries)
@@ -489,7 +406,7 @@ def lower(
         verify(stage.kernel)
         places = dict(zip((b.name for b in stage.kernel.buffers), stage.buffers, strict=True))
         stored.update(places[name] for name in stores(stage.kernel.body))
-    if not {("out", o.slot) for o in region.outputs} <= stored:
+    if not {("out", o.slot) for o in region.outputs if o.mode != "go"} <= stored:
         raise InvalidKernel("a result of the region is stored by none of its kernels")
     return lowered
 

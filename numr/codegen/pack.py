@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from numr.codegen.lower import Lowered, Stage, Temporary
+from numr.codegen.lowered import Lowered, Stage, Temporary
 from numr.codegen.prepare import (
     literal,
     loop_axes,

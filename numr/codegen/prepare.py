@@ -289,7 +289,8 @@ def _merge(builder: ExprBuilder, region: Region, p: Axis, q: Axis) -> tuple[Regi
     for expr in roots:
         if expr.kind == "axis":
             return None
-    stores = [_run(o.index, o.shape, p, q) if o.mode == "set" else None for o in region.outputs]
+    whole = ("set", "start", "next", "go")
+    stores = [_run(o.index, o.shape, p, q) if o.mode in whole else None for o in region.outputs]
     if any(
         at is None or (at < 0 and (p in o.axes or q in o.axes))
         for at, o in zip(stores, region.outputs, strict=True)
@@ -325,4 +326,4 @@ def _merge(builder: ExprBuilder, region: Region, p: Axis, q: Axis) -> tuple[Regi
         )
         for o, expr, at in zip(region.outputs, new_roots, stores, strict=True)
     )
-    return Region(operands, outputs), axis
+    return replace(region, operands=operands, outputs=outputs), axis

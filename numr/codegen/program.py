@@ -1,7 +1,6 @@
-"""Programs: a fused graph as steps over numbered buffers, for any sizes; and binding one to sizes.
+"""Programs: a fused graph as steps over numbered buffers, for any sizes.
 
-A Program is made once per canonical graph text. Binding it to the sizes of one trace writes a short
-Python function that allocates, launches and calls, with everything that can be known already worked out.
+A Program is made once per canonical graph text, and bound to the sizes of each trace (binding.py).
 """
 
 from __future__ import annotations
@@ -14,19 +13,28 @@ from typing import Any, NamedTuple
 
 from numr import config
 from numr.codegen import target
+from numr.codegen.binding import bind
 from numr.codegen.check import Check, check
-from numr.codegen.controlled import Controlled, controlled
-from numr.codegen.controlled import bind as bind_controlled
-from numr.codegen.expanded import bind as bind_expanded
+from numr.codegen.controlled import controlled
 from numr.codegen.expanded import expand
 from numr.codegen.fuse import UNROLL, ControlStep, Fused, LibraryStep, RegionStep, Step, fuse
 from numr.codegen.heuristics import choose
-from numr.codegen.lower import lower, product
+from numr.codegen.loop_region import SHORT, NotInKernel, loop_region
+from numr.codegen.lower import lower
 from numr.codegen.recent import Recent
-from numr.codegen.rounds import rounds
-from numr.codegen.stages import announcement, fused_text, show
-from numr.codegen.steps import Allocation, Call, Expanded, Launch, Program, Run, View, last_uses
-from numr.codegen.support import require, require_kernel, require_rounds
+from numr.codegen.stages import fused_text, show
+from numr.codegen.steps import (
+    Allocation,
+    Call,
+    Expanded,
+    Launch,
+    Program,
+    Repeat,
+    Run,
+    View,
+    needed,
+)
+from numr.codegen.support import require, require_kernel
 from numr.codegen.varying import lifted
 from numr.codegen.widths import longest, positions
 from numr.devices import memory_of, to_device
@@ -35,9 +43,9 @@ from numr.ir.body import bodies
 from numr.ir.dims import Extent
 from numr.ir.node import Node
 from numr.ir.text import Canonical
+from numr.primitives.loops import WHILE
 from numr.primitives.source import CONST, constant_value
 from numr.rules import rewrite
-from numr.runtime.generated import define
 
 
 @dataclass(slots=True)
@@ -62,9 +70,9 @@ _lock = threading.RLock()
 BUCKETS = (16, 128, 1024, 16384)
 
 
-def bucket(size: int) -> int:
+def bucket(size: int, exact: int = UNROLL) -> int:
     """A representative of a size: itself where kernels may unroll it, else its bucket's upper end."""
-    if size <= UNROLL:
+    if size <= exact:
         return size
     return next((b for b in BUCKETS if size <= b), 1 << 20)
 
@@ -117,7 +125,9 @@ class _Key(NamedTuple):
 def _key(graph: Canonical, backend: target.Backend, fast_math: bool | None = None) -> _Key:
     settings = config.get()
     fast = settings.fast_math if fast_math is None else fast_math
-    hints = tuple(map(bucket, graph.sizes))
+    # A loop's state is written out number by number, if it is short.
+    written_out = SHORT if any(bodies(n) for n in graph.order) else UNROLL
+    hints = tuple(bucket(n, written_out) for n in graph.sizes)
     # NumPy computes these very sizes, and an error names this very graph's lines.
     exact = (*graph.sizes, *[n.location for n in graph.order]) if settings.check else ()
     places = _positions(graph, backend).short
@@ -164,6 +174,7 @@ def build_program(
     show("graph", lambda: graph.text)
     device = replace(backend.capabilities, index=_positions(graph, backend))
     program = _assembled(graph, hints, backend, device, fast_math, [])
+    program.keep(program.launched())
     for kernel in program.kernels:
         show("kernel", kernel.text)
         show("source", functools.partial(backend.source, kernel, fast_math))
@@ -244,6 +255,7 @@ class _Assembler:
         self.program.results = [
             (self.slots[base], self._views(views)) for base, views in self.fused.results
         ]
+        self.program.steps = needed(self.program)
         return self.program
 
     def _extents(self, shape: tuple[int, ...]) -> tuple[Extent, ...]:
@@ -281,6 +293,15 @@ class _Assembler:
     def _control(self, step: ControlStep) -> None:
         operands = tuple((self.slots[base], self._views(chain)) for base, chain in step.operands)
         node = step.targets[0]
+        try:
+            self._loop_kernel(step)
+            return
+        except NotInKernel as reason:
+            self.fused.reasons[node] = f"the result of {node.prim.name}, no kernel: {reason}"
+        if node.prim is WHILE:
+            inputs, params = WHILE.together(node)
+            operands = operands[: params["tests"]] * (len(inputs) > len(operands)) + operands
+            node = WHILE(*inputs, **params)
         programs = []
         for body in bodies(node):
             inner = Canonical(body.params, body.outputs, self.graph.table)
@@ -300,6 +321,28 @@ class _Assembler:
             slots[target_.params["index"]] = self.slots[target_] = self.fresh()
         self.program.steps.append(controlled(node, operands, slots, tuple(programs), self._extents))
 
+    def _loop_kernel(self, step: ControlStep) -> None:
+        """A loop as one kernel, where it can be one."""
+        wanted = {t.params["index"]: t for t in step.targets}
+        found = loop_region(
+            step.targets[0],
+            step.operands,
+            list(wanted),
+            self.graph.table.extent,
+            self.hints,
+            self.fast_math,
+        )
+        outputs: dict[tuple[str, int], int] = {}
+        for k, index in enumerate(found.results):
+            slot = outputs["out", k] = self.fresh()
+            if index in wanted:
+                self.slots[wanted[index]] = slot
+            shape, dtype = step.targets[0].prim.infer(
+                *step.targets[0].inputs, **{**step.targets[0].params, "index": index}
+            )
+            self.program.steps.append(Allocation(slot, self._extents(shape), dtype))
+        self._launches(RegionStep(found.region, found.sources, []), outputs)
+
     def _region(self, step: RegionStep) -> None:
         outputs: dict[tuple[str, int], int] = {}
         for k, node in enumerate(step.targets):
@@ -318,14 +361,16 @@ class _Assembler:
         lowered = lower(step.region, schedule, self.native, self.fast_math, limits)
         places = dict(outputs)
         for k, source in enumerate(step.sources):
-            places["in", k] = self.slots[source]
+            if step.region.loop is None or k not in step.region.loop.carried:
+                places["in", k] = self.slots[source]
         for k, temporary in enumerate(lowered.temporaries):
             slot = places["temp", k] = self.fresh()
             self.program.steps.append(Allocation(slot, tuple(temporary.shape), temporary.dtype))
         for stage in lowered.stages:
             require_kernel(stage.kernel, self.graph.order, self.backend.name, self.device)
-            slots = tuple(places[b] for b in stage.buffers)
-            self.program.steps.append(Launch(len(self.program.kernels), slots, stage))
+            slots = tuple(places[b] for b in stage.buffers if b[0] != "flag")
+            kind = Repeat if stage.repeats else Launch
+            self.program.steps.append(kind(len(self.program.kernels), slots, stage))
             self.program.kernels.append(stage.kernel)
 
     def _start(self, allocation: Allocation, initial: Node) -> None:
@@ -334,112 +379,3 @@ class _Assembler:
             allocation.fill = constant_value(inner.params["value"], inner.dtype)
         else:
             allocation.copy = self.slots[initial]
-
-
-# -- binding ---------------------------------------------------------------------------------------
-
-
-def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Backend) -> Run:
-    """The program as a Python function of the input buffers, for one set of sizes."""
-
-    def lengths(extents: Sequence[Extent]) -> tuple[int, ...]:
-        return tuple(product((e,), sizes) for e in extents)
-
-    # Launchers know where kernels' code is, which is there as long as the kernels are.
-    space: dict[str, Any] = {"kernels": program.built}
-    lines = [f"def run({', '.join(f'b{k}' for k in range(count))}):"]
-    last_use = last_uses(program, count)
-
-    def name(prefix: str, value: Any) -> str:
-        key = f"{prefix}{len(space)}"
-        space[key] = value
-        return key
-
-    def viewed(slot: int, views: tuple[View, ...]) -> str:
-        text = f"b{slot}"
-        for kind, payload in views:
-            if kind == "transpose":
-                text = f"{text}.transpose({tuple(payload)})"
-            elif kind == "reshape":
-                text = f"{text}.reshape({lengths(payload)})"
-            else:
-                shape, axes = payload
-                text = f"{name('spread', backend.broadcast)}({text}, {lengths(shape)}, {axes})"
-        return text
-
-    announced = "launch" in config.get().debug
-
-    def announce(step: Any) -> None:
-        if announced:
-            where = "".join(f" d{k}={n}" for k, n in enumerate(sizes))
-            lines.append(f"    {name('say', announcement(f'{step} with{where}'))}()")
-
-    for number, step in enumerate(program.steps):
-        if isinstance(step, Allocation):
-            shape = lengths(step.shape)
-            if step.copy is not None:
-                lines.append(f"    b{step.slot} = {name('copy', backend.copy)}(b{step.copy})")
-            elif step.fill is not None:
-                make = backend.filled(shape, step.dtype, step.fill)
-                lines.append(f"    b{step.slot} = {name('full', make)}()")
-            else:
-                lines.append(
-                    f"    b{step.slot} = {name('new', backend.allocator(shape, step.dtype))}()"
-                )
-        elif isinstance(step, Launch):
-            points, launches = step.stage.points(sizes), step.stage.launches(sizes)
-            work = step.stage.work(sizes) // max(len(launches), 1)
-            for values in launches if points > 0 else ():
-                if backend.capabilities.trips is not None:
-                    require_rounds(
-                        rounds(step.stage.kernel, values), backend.name, backend.capabilities
-                    )
-                built = program.built[step.kernel]
-                run = backend.launcher(built, len(step.slots), values, points, work)
-                announce(step)
-                lines.append(f"    {name('kernel', run)}({', '.join(f'b{s}' for s in step.slots)})")
-        elif isinstance(step, Expanded):
-            announce(step)
-            operands = [
-                (lengths(shape), [_sized(v, lengths) for v in views])
-                for shape, (_, views) in zip(step.shapes, step.operands, strict=True)
-            ]
-            built = program.built[step.first : step.first + len(step.expansion.kernels)]
-            result = lengths(step.result[0]), step.result[1]
-            call = bind_expanded(step.expansion, built, operands, result, backend)
-            given = ", ".join(f"b{s}" for s, _ in step.operands)
-            lines.append(f"    b{step.slot} = {name('expanded', call)}({given})")
-        elif isinstance(step, Controlled):
-            announce(step)
-            call = bind_controlled(
-                step, sizes, backend, lambda body, n: bind(body, sizes, n, backend)
-            )
-            viewed_operands = ", ".join(viewed(s, v) for s, v in step.operands)
-            found = "".join(f"b{s}, " for s in step.results)
-            lines.append(f"    {found}= {name('loop', call)}({viewed_operands})")
-        elif isinstance(step, Check):
-            lines.append(f"    {name('check', step)}({', '.join(f'b{s}' for s in step.slots)})")
-        else:
-            announce(step)
-            call = backend.library[step.key]
-            viewed_operands = ", ".join(viewed(s, v) for s, v in step.operands)
-            extra = f", **{name('params', step.params)}" if step.params else ""
-            lines.append(f"    b{step.slot} = {name('library', call)}({viewed_operands}{extra})")
-        dead = [slot for slot in last_use.get(number, ()) if slot >= count]
-        if dead:
-            lines.append("    del " + ", ".join(f"b{s}" for s in dead))
-    results = "".join(viewed(s, v) + ", " for s, v in program.results)
-    lines.append(f"    return ({results})")
-    made: Run = define("run", lines, space)
-    repeated = getattr(backend, "repeated", None)
-    return made if repeated is None else repeated(made, len(program.kernels))
-
-
-def _sized(view: View, lengths: Callable[[Sequence[Extent]], tuple[int, ...]]) -> Any:
-    """A view as (kind, new shape, payload)."""
-    kind, payload = view
-    if kind == "transpose":
-        return kind, (), payload
-    if kind == "reshape":
-        return kind, lengths(payload), None
-    return kind, lengths(payload[0]), payload[1]

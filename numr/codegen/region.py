@@ -7,6 +7,7 @@ of loops, threads or storage; `schedule.py` and `lower.py` decide those.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -156,7 +157,7 @@ class Output:
 
     mode "set": every element of the buffer is written exactly once. mode "add": the buffer is given
     with its initial contents and the expression is added at `index`, which may repeat (a scatter);
-    also "mul", "max", "min" and "replace" (the last write in index order wins).
+    also "mul", "max", "min" and "replace" (the last write in index order wins). See Loop for other modes.
     `slot` is the buffer's number among the region's results (several outputs may share one).
     `axes` are the output axes this output iterates (a reduction output has fewer than its siblings).
     """
@@ -171,8 +172,28 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True)
+class Loop:
+    """That a region is gone through round after round, at each of its points by itself.
+
+    Its outputs are then what is carried into the first round (of mode "start"), into the next one
+    ("next", in order of slots), whether there is to be a round ("go"), and results of every round ("set").
+
+    Attributes:
+        axis: the rounds. Its extent is how many there are; with a "go", at most.
+        lanes: the axes of the points.
+        carried: which operand stands for what is carried in which slot. It is no buffer; its loads have the
+            round as their first index, and are where the slot's outputs are.
+    """
+
+    axis: Axis
+    lanes: tuple[Axis, ...]
+    carried: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
     """Outputs that are computed together by one kernel (or one short sequence of kernels)."""
 
     operands: tuple[Operand, ...]
     outputs: tuple[Output, ...]
+    loop: Loop | None = None

@@ -12,11 +12,11 @@ class Schedule:
     """How to compute a region.
 
     Attributes:
-        kind: which strategy: points, rows, columns, strips, full, blocks, scatter.
+        kind: which strategy: points, rows, columns, strips, full, blocks, scatter, loop.
         reduces: whether the region has reductions (literal axes are then unrolled).
         pack: whether operands read again and again in short runs are put in columns first.
-        block: elements of the blocked axis one grid point handles (columns, strips, blocks).
-        piece: updates of one launch (scatter); 0 for all of them.
+        block: elements of the blocked axis one grid point handles (columns, strips, blocks), or lanes (loop).
+        piece: updates of one launch (scatter), or rounds (loop); 0 for all of them.
         lanes: how many run one point of the grid together.
         joined: whether the loops over several axes are dealt out to the lanes as one.
         atomic: whether each update is a point of the grid, in no order (scatter).

@@ -60,6 +60,14 @@ class Launch:
 
 
 @dataclass(slots=True)
+class Repeat(Launch):
+    """A kernel that is launched again until nothing goes on."""
+
+    def __str__(self) -> str:
+        return super(Repeat, self).__str__() + ", again until all have ended"
+
+
+@dataclass(slots=True)
 class Call:
     """A library call on viewed slots; its result is a new buffer."""
 
@@ -105,6 +113,27 @@ class Program:
     # Ready to run, by the values of the size symbols.
     bound: Recent[tuple[int, ...], Run] = field(default_factory=lambda: Recent(SIZES_BOUND))
 
+    def launched(self) -> list[int]:
+        """The numbers of the kernels that its steps, and its bodies', launch."""
+        found = {k for body in self.bodies for k in body.launched()}
+        for step in self.steps:
+            if isinstance(step, Launch):
+                found.add(step.kernel)
+            elif isinstance(step, Expanded):
+                found.update(range(step.first, step.first + len(step.expansion.kernels)))
+        return sorted(found)
+
+    def keep(self, numbers: list[int]) -> None:
+        """Keep these kernels only, in this order."""
+        self.kernels = [self.kernels[k] for k in numbers]
+        for step in self.steps:
+            if isinstance(step, Launch):
+                step.kernel = numbers.index(step.kernel)
+            elif isinstance(step, Expanded) and step.expansion.kernels:
+                step.first = numbers.index(step.first)
+        for body in self.bodies:
+            body.keep(numbers)
+
     def use(self, built: list[Any]) -> None:
         """Take built kernels, also for the programs of bodies."""
         self.built = built
@@ -115,6 +144,22 @@ class Program:
         """The steps, one a line."""
         results = ["".join([f"b{s}", *(f".{kind}" for kind, _ in v)]) for s, v in self.results]
         return "\n".join([*map(str, self.steps), f"return {', '.join(results)}"])
+
+
+def needed(program: Program) -> list[Any]:
+    """The steps without those that only make what nobody reads: kernels may have written it themselves."""
+    wanted = {slot for slot, _ in program.results}
+    kept = []
+    for step in reversed(program.steps):
+        if isinstance(step, Launch):
+            written = zip(step.slots, step.stage.kernel.buffers, strict=False)
+            makes = any(slot in wanted for slot, buffer in written if buffer.written)
+        else:
+            makes = not isinstance(step, Allocation) or step.slot in wanted
+        if makes:
+            wanted.update(step.uses)
+            kept.append(step)
+    return kept[::-1]
 
 
 def last_uses(program: Program, count: int) -> dict[int, list[int]]:

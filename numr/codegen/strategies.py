@@ -16,7 +16,8 @@ from numr.codegen.kernel import (
     Value,
     used,
 )
-from numr.codegen.lower import BEGIN, END, Blocks, Emitter, Lowered, Stage, Temporary, identity
+from numr.codegen.lower import Emitter, identity
+from numr.codegen.lowered import BEGIN, END, Blocks, Lowered, Stage, Temporary
 from numr.codegen.prepare import collapse, factors, reachable
 from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Output, Region
 from numr.codegen.schedule import Schedule

@@ -19,7 +19,7 @@ from numr.primitives.control import (
     over_batch,
     run,
     spread,
-    where_first,
+    where_lanes,
     with_zeros,
 )
 from numr.primitives.guards import add_cotangents
@@ -106,15 +106,11 @@ class Switch(Control):
         ]
         if axes[0] is not None:
             # All run, and each element of the batch takes its own.
-            number = batched_first(operands[0], axes[0], size)
-            chosen: Node | None = None
-            for k, (inner, outs) in enumerate(found):
-                out = batched_first(outs[index][0], outs[index][1], size)
-                (here,) = on(out, dict(zip(inner, given, strict=True)))
-                mine = eq(number, broadcast_to(const(k, number.dtype), number.shape))
-                chosen = here if chosen is None else where_first(mine, here, chosen)
-            assert chosen is not None
-            return chosen, 0
+            results = [
+                on(batched_first(out, axis, size), dict(zip(inner, given, strict=True)))[0]
+                for inner, out, axis in ((inner, *outs[index]) for inner, outs in found)
+            ]
+            return _chosen(batched_first(operands[0], axes[0], size), results), 0
         flags = [any(outs[k][1] is not None for _, outs in found) for k in range(len(found[0][1]))]
 
         def make() -> tuple[Body, ...]:
@@ -133,6 +129,24 @@ class Switch(Control):
         made = branches[0].made(key, make)
         node = self(operands[0], *given, branches=made, index=index)
         return node, 0 if flags[index] else None  # type: ignore[return-value]
+
+    def chosen(self, node: Node) -> Node:
+        """The result as a choice among the results of all branches, which then all run."""
+        number, *operands = node.inputs
+        results = [
+            on(b.outputs[node.params["index"]], dict(zip(b.params, operands, strict=True)))[0]
+            for b in node.params["branches"]
+        ]
+        return _chosen(number, results)
+
+
+def _chosen(number: Node, results: Sequence[Node]) -> Node:
+    """One of several nodes, by number: one number, or one for each lane."""
+    found = results[0]
+    for k, result in enumerate(results[1:], 1):
+        mine = eq(number, broadcast_to(const(k, number.dtype), number.shape))
+        found = where_lanes(mine, result, found)
+    return found
 
 
 SWITCH = Switch("switch", "One of several branches, by number.")

@@ -9,13 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from numr.ir.body import Body
 from numr.ir.dims import Size
 from numr.ir.interpret import interpret
 from numr.ir.node import Node, dependents, toposort
 from numr.ir.primitive import Primitive
 from numr.primitives.elementwise import select
-from numr.primitives.shape import zeros_like
+from numr.primitives.shape import BROADCAST, zeros_like
 from numr.primitives.source import param_like
 
 Flags = tuple[bool, ...]
@@ -132,13 +134,17 @@ def on(node: Node, places: Mapping[Node, Node]) -> list[Node]:
     return substitute([node], places)
 
 
-def where_first(mask: Node, yes: Node, no: Node) -> Node:
-    """By the first axis."""
-    from numr.primitives.shape import BROADCAST
-
-    if yes.rank > 1:
-        mask = BROADCAST(mask, shape=yes.shape, axes=(0,))
+def where_lanes(mask: Node, yes: Node, no: Node) -> Node:
+    """A choice for each lane: the axes of `mask` are the first ones of the others."""
+    if yes.rank > mask.rank:
+        mask = BROADCAST(mask, shape=yes.shape, axes=tuple(range(mask.rank)))
     return select(mask, yes, no)
+
+
+def in_lanes(mask: Any, x: Any) -> Any:
+    """A NumPy array of lanes with axes of length 1 for what one lane has of x."""
+    mask = np.asarray(mask)
+    return mask.reshape(mask.shape + (1,) * (np.ndim(x) - mask.ndim))
 
 
 def linear_ends(ends: Sequence[Node], body: Body, seeds: Sequence[Node]) -> list[bool]:

@@ -15,6 +15,7 @@ from numr.ir.transforms.transpose import transpose as transpose_graph
 from numr.primitives.control import (
     Control,
     Flags,
+    in_lanes,
     linear_in,
     on,
     only,
@@ -24,7 +25,7 @@ from numr.primitives.control import (
     settled,
     split,
     spread,
-    where_first,
+    where_lanes,
     with_zeros,
 )
 from numr.primitives.elementwise import add
@@ -252,7 +253,9 @@ def _rows_first(x: Node, axis: int, size: int) -> Node:
 class While(Control):
     """A loop that goes on while a condition on what is carried holds.
 
-    Operands: `tests` that the condition sees, `consts` that the body sees, then what is carried.
+    Operands: `tests` that the condition sees, `consts` that the body sees, then what is carried. The
+    condition is one boolean, or one for each lane: its axes are then the first ones of all that is
+    carried, and a lane whose condition has failed keeps what it has while the others go on.
     """
 
     no_transpose = (
@@ -269,9 +272,32 @@ class While(Control):
 
     def whole(self, *arrays: Any, **params: Any) -> list[Any]:
         tests, consts, carry = split(arrays, params["tests"], params["consts"])
-        while run(params["condition"], [*tests, *carry])[0]:
-            carry = run(params["body"], [*consts, *carry])
-        return carry
+        while True:
+            (go,) = run(params["condition"], [*tests, *carry])
+            if not np.any(go):
+                return carry
+            new = run(params["body"], [*consts, *carry])
+            carry = [np.where(in_lanes(go, x), y, x) for x, y in zip(carry, new, strict=True)]
+
+    def together(self, node: Node) -> tuple[tuple[Node, ...], dict[str, Any]]:
+        """The operands and parameters of a loop that goes round for all lanes until the last has ended."""
+        params = node.params
+        condition, body = params["condition"], params["body"]
+        tests, consts = params["tests"], params["consts"]
+        if not condition.outputs[0].rank:
+            return node.inputs, params
+
+        def make() -> tuple[Body, Body]:
+            (go,) = condition.outputs
+            some = Body(condition.params, [reduce_or(go, axes=tuple(range(go.rank)))])
+            seen, fixed, old = condition.params[:tests], body.params[:consts], body.params[consts:]
+            (still,) = on(go, dict(zip(condition.params[tests:], old, strict=True)))
+            kept = [where_lanes(still, n, x) for n, x in zip(body.outputs, old, strict=True)]
+            return some, Body([*seen, *fixed, *old], kept)
+
+        some, made = body.made(("together", condition, tests, consts), make)
+        operands = (*node.inputs[:tests], *node.inputs)
+        return operands, params | {"condition": some, "body": made, "consts": tests + consts}
 
     def jvp(
         self, out: Node, operands: tuple[Node, ...], tangents: Sequence[Node | None], **params: Any
@@ -329,29 +355,23 @@ class While(Control):
         tests, consts = params["tests"], params["consts"]
         of_tests, fixed, carry = split([a is not None for a in axes], tests, consts)
 
+        lanes = condition.outputs[0].rank > 0
+
         def go_round(carry: list[bool]) -> tuple[Any, list[bool]]:
             step = over_batch(body, (*fixed, *carry), size)
             test = over_batch(condition, (*of_tests, *carry), size)
-            each = test[1][0][1] is not None
+            each = lanes or test[1][0][1] is not None
             return (*step, *test), [each or a is not None for _, a in step[1]]
 
         carry, (inner, outs, given, (decided,)) = settled(carry, go_round)
-        each = decided[1] is not None
+        each = lanes or decided[1] is not None
 
         def make() -> tuple[Body, Body]:
             new = [
                 batched_first(n, a, size) if c else n for (n, a), c in zip(outs, carry, strict=True)
             ]
-            if not each:
-                return Body(given, [decided[0]]), Body(inner, new)
-            # As long as any goes on; those that have ended keep what they have.
-            go = batched_first(decided[0], decided[1], size)
-            own = given[tests:]
-            again = Body(given, [reduce_or(go, axes=(0,))])
-            replaced = dict(zip(own, inner[consts:], strict=True))
-            (still,) = on(go, replaced)
-            kept = [where_first(still, n, old) for n, old in zip(new, inner[consts:], strict=True)]
-            return again, Body([*given[:tests], *inner], kept)
+            go = batched_first(decided[0], decided[1], size) if each else decided[0]
+            return Body(given, [go]), Body(inner, new)
 
         test, made = body.made(("batched", id(outs), condition, id(given), tuple(carry)), make)
         parts = split(list(zip(operands, axes, strict=True)), tests, consts)
@@ -360,8 +380,6 @@ class While(Control):
         start = [
             batched_first(x, a, size) if c else x for (x, a), c in zip(parts[2], carry, strict=True)
         ]
-        if each:
-            again = [*first, *again]
         node = self(
             *first,
             *again,
@@ -369,7 +387,7 @@ class While(Control):
             condition=test,
             body=made,
             tests=tests,
-            consts=len(again),
+            consts=consts,
             index=params["index"],
         )
         return node, 0 if carry[params["index"]] else None  # type: ignore[return-value]

@@ -12,6 +12,7 @@ import pytest
 import numr as nr
 from numr.codegen import program
 from numr.codegen.backends.cpu.backend import Cpu
+from numr.codegen.loop_region import NotInKernel
 from numr.codegen.recent import Recent
 
 RNG = np.random.default_rng(0)
@@ -93,9 +94,18 @@ def both(loop: Any, **options: Any) -> tuple[Callable[..., Any], Callable[..., A
     return mine, python
 
 
-@pytest.fixture(params=["natively", "in Python"])
+def refuse_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*args: Any) -> None:
+        raise NotInKernel("not in this test")
+
+    monkeypatch.setattr(program, "loop_region", refuse)
+
+
+@pytest.fixture(params=["in kernels", "natively", "in Python"])
 def way(request: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """How a loop is gone through."""
+    if request.param != "in kernels":
+        refuse_kernels(monkeypatch)
     if request.param == "in Python":
         monkeypatch.setattr(Cpu, "looped", lambda *args: None)
     monkeypatch.setattr(program, "PROGRAMS", Recent(2**24))
@@ -227,6 +237,8 @@ def test_a_loop_is_gone_through_natively_where_its_body_is_kernels(
 ) -> None:
     calls: list[Any] = []
     real = Cpu.looped
+    refuse_kernels(monkeypatch)
+    monkeypatch.setattr(program, "PROGRAMS", Recent(2**24))
     monkeypatch.setattr(Cpu, "looped", lambda *a: calls.append(real(*a)) or calls[-1])
     nr.jit(lambda x: nr.scan(lambda c, _: (nr.sin(c), c), x, length=3)[1])(1.25)
     nr.jit(lambda x: nr.while_loop(lambda c: c < 9, lambda c: c * 3, x))(1.25)

@@ -13,6 +13,7 @@ from numr.codegen.kernel import (
     Accumulate,
     Assign,
     Barrier,
+    Break,
     Buffer,
     Combine,
     Declare,
@@ -81,6 +82,8 @@ class PythonPrinter:
             elif isinstance(statement, If):
                 yield f"{pad}if {self.value(statement.condition)}:"
                 yield from self.block(statement.body, depth + 1)
+            elif isinstance(statement, Break):
+                yield f"{pad}break"
             elif isinstance(statement, (Barrier, Combine)):
                 yield from (pad + line for line in self.together(statement))
             elif isinstance(statement, Let) and statement.op == "guarded_load":

@@ -15,6 +15,7 @@ from numr.codegen.kernel import (
     Accumulate,
     Assign,
     Barrier,
+    Break,
     Combine,
     Declare,
     For,
@@ -212,6 +213,8 @@ class WgslPrinter:
             return f"{_name(s.var)} = {self.call(self.across(s), _name(s.var), 'lane')};"
         if isinstance(s, Barrier):
             return "workgroupBarrier(); storageBarrier();"
+        if isinstance(s, Break):
+            return "break;"
         assert isinstance(s, Store)
         value, index = self.value(s.value), self.value(s.index)
         dtype = self.dtype_of(s.buffer)
