@@ -266,7 +266,7 @@ def explain(fun: Any, *args: Any, **kwargs: Any) -> Text:
     assert fused is not None
     for step in fused.steps:
         if isinstance(step, ControlStep):
-            lines.append(f"a loop or branch of programs: {step.targets[0]!r}")
+            lines.append(f"gone through {step.how}: {step.targets[0]!r}")
         elif isinstance(step, LibraryStep):
             lines.append(f"not fused: {step.node!r} is a library call ({step.key})")
         else:

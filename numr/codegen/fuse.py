@@ -69,10 +69,12 @@ class LibraryStep:
 
 @dataclass(slots=True)
 class ControlStep:
-    """A loop or branch: results of one node's operation, and its operands as a library call's."""
+    """A loop or branch: results of one node's operation, and its operands as a library call's; and how
+    it is gone through, for `explain`."""
 
     targets: list[Node]
     operands: list[tuple[Node, list[Node]]]
+    how: str = ""
 
 
 Step = RegionStep | LibraryStep | ControlStep

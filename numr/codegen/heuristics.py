@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from numr.codegen.deferred import WORTH, branches
 from numr.codegen.pack import repeated_runs
 from numr.codegen.prepare import literal, loop_axes, reachable, roots_of
 from numr.codegen.region import Axis, Expr, Region
@@ -73,6 +74,10 @@ def _looped_region(
         capabilities.lanes == 1
         and _length(region.loop.lanes, hints) >= LANES_TOGETHER
         and not any(o.mode == "go" for o in region.outputs)
+        and not any(
+            min(b.costs) < WORTH <= max(b.costs)
+            for b in branches([o.expr for o in region.outputs], region.loop.axis)
+        )
     )
     return Schedule(
         "loop",

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from numr.codegen.deferred import branches
 from numr.codegen.kernel import (
     Assign,
     Break,
@@ -69,15 +70,24 @@ class _LoopKernel:
         self.emitter = Emitter(builder, region, schedule)
         self.rows = [o for o in region.outputs if o.mode == "set"]
         self.go = next((o for o in region.outputs if o.mode == "go"), None)
+        # What has no elements has no slot.
         self.slots = {o.slot: o.dtype for o in region.outputs if o.slot >= 0}
+        self.places = {slot: k for k, slot in enumerate(sorted(self.slots))}
         self.temporaries: list[Temporary] = []
         self.blocked = schedule.block > 1
         self.block = Axis("block", 1)
+        if not self.blocked:
+            for branch in branches([o.expr for o in region.outputs], self.loop.axis):
+                self.emitter.branches.update(dict.fromkeys(branch.choices, branch))
         self.carried = self._carried()
         self.loads = self._loads()
 
     def _buffer(self, slot: int) -> str:
-        return f"a{len(self.region.operands) + slot}"
+        return self._extra(self.places[slot])
+
+    def _extra(self, number: int) -> str:
+        """A buffer after the operands: of results, then temporaries, then the flag."""
+        return f"a{len(self.region.operands) + number}"
 
     def _carried(self) -> list[_Carried]:
         starts = {(o.slot, o.index): o for o in self.region.outputs if o.mode == "start"}
@@ -93,7 +103,7 @@ class _LoopKernel:
                 own = (self.block,) if self.blocked else lanes
                 shape = tuple(a.extent for a in lanes)
                 place = (
-                    self._buffer(len(self.slots) + len(self.temporaries)),
+                    self._extra(len(self.slots) + len(self.temporaries)),
                     tuple(map(self.builder.axis, own)),
                     shape,
                 )
@@ -163,7 +173,7 @@ class _LoopKernel:
         for c in self.carried:
             self._keep(c)
         if more is not None:
-            flag = self._buffer(len(self.slots) + len(self.temporaries))
+            flag = self._extra(len(self.slots) + len(self.temporaries))
             emitter.statement(If(more, [Store(flag, emitter.zero, Literal(1, int32))]))
 
     def _open_rounds(self, begin: Value, end: Value) -> None:

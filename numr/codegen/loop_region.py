@@ -73,6 +73,13 @@ class FoldingBuilder(ExprBuilder):
                 return self.const(np.asarray(op.numpy(*numbers)).astype(dtype.dtype).item(), dtype)
         return ExprBuilder.op(self, op, *args)
 
+    def cast(self, x: Expr, dtype: DType) -> Expr:
+        if x.kind == "cast" and x.args[0].dtype is dtype is INDEX:
+            return x.args[0]  # a position as a number, as a position
+        if x.kind == "const" and x.dtype.kind in "iu" and dtype is INDEX:
+            return self.const(int(x.data), INDEX)
+        return ExprBuilder.cast(self, x, dtype)
+
 
 class _Rounds(Expander):
     """Expands a body: its parameters are loads of operands and of what is carried, and what has few elements
@@ -133,6 +140,12 @@ class _Rounds(Expander):
         if condition.kind == "const":
             return yes() if condition.data else no()
         return super().choose(condition, yes, no)
+
+    def clamp(self, index: Expr, length: int) -> Expr:
+        index = self.builder.cast(index, INDEX)
+        if index.kind == "axis" and index.data.extent == self.extent(length):
+            return index
+        return super().clamp(index, length)
 
     def reduce(self, monoid: Any, node: Node, axes: tuple[int, ...], index: Index) -> Expr:
         (x,) = node.inputs
@@ -245,7 +258,7 @@ def loop_region(
         try:
             return _Written(parts, wanted, table, hints, lanes).region()
         except NotInKernel as e:
-            reason = reason or e
+            reason = e
     raise reason or NotInKernel("what it carries is more than the numbers of one point")
 
 
@@ -382,6 +395,8 @@ class _Written:
         parts, rounds = self.parts, self.rounds
         if self.shape and not any(self.laned):
             raise NotInKernel("nothing that is carried has the lanes")
+        if any(self.hints[e.index] == 0 if isinstance(e, Dim) else e == 0 for e in self.shape):
+            raise NotInKernel("there are no lanes")
         self._ahead()
         if parts.go is not None:
             self._go(parts.go)

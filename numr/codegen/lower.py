@@ -14,9 +14,11 @@ from typing import Any
 import numpy as np
 
 from numr.codegen.decompose import decompose
+from numr.codegen.deferred import Branch
 from numr.codegen.halves import halves, has_halves
 from numr.codegen.kernel import (
     Accumulate,
+    Assign,
     Combine,
     Declare,
     For,
@@ -79,6 +81,7 @@ class _Scope:
     known: dict[Expr, Value] = field(default_factory=dict)
     loop: For | None = None
     binds: frozenset[Axis] = frozenset()  # by this loop, maybe anew
+    own: frozenset[Expr] = frozenset()  # what only this side of a branch needs
 
 
 class Emitter:
@@ -100,6 +103,7 @@ class Emitter:
         self.buffers = {k: f"a{k}" for k in range(len(region.operands))}
         self.cached: dict[Expr, tuple[str, tuple[Expr, ...], tuple[Any, ...]]] = {}
         self.groups: dict[Expr, list[Expr]] = {}
+        self.branches: dict[Expr, Branch] = {}
         self.keep: dict[Expr, tuple[str, tuple[Expr, ...], tuple[Any, ...]]] = {}
 
     # -- names -----------------------------------------------------------------------------------
@@ -210,7 +214,7 @@ class Emitter:
         if not expr.free <= self.scopes[-1].bound:
             raise AssertionError(f"{expr} uses axes that no open loop binds")
         for k in range(len(self.scopes) - 1, 0, -1):
-            if not expr.free.isdisjoint(self.scopes[k].binds):
+            if not expr.free.isdisjoint(self.scopes[k].binds) or expr in self.scopes[k].own:
                 return k
         return 0
 
@@ -240,6 +244,9 @@ class Emitter:
             return self.let("load", (self.linear(place, extents),), expr.dtype, buffer)
         if expr.kind == "reduce":
             self._reduce(self.groups.get(expr, [expr]))
+            return self.scopes[-1].known[expr]
+        if expr in self.branches:
+            self._branch(self.branches[expr])
             return self.scopes[-1].known[expr]
         if expr.kind == "load":
             shape = self.region.operands[expr.data].shape
@@ -294,6 +301,41 @@ class Emitter:
                 term = b.op(S.mul, e, step)
             total = term if total is None else b.op(S.add, total, term)
         return self.value(total) if total is not None else self.zero
+
+    # -- branches --------------------------------------------------------------------------------
+
+    def _branch(self, branch: Branch) -> None:
+        """Choices by one condition, each side's own work where it is taken."""
+        condition = self.value(branch.condition)
+        yes, no = branch.sides
+        results = []
+        for e in branch.choices:
+            # A side that needs no work is what the result is to begin with.
+            ready = next(
+                (a for a, own in zip(e.args[1:], (yes, no), strict=True) if a not in own), None
+            )
+            start = Literal(0, self.concrete(e.dtype)) if ready is None else self.value(ready)
+            var = self.fresh(e.dtype)
+            self.statement(Declare(var, start))
+            results.append((var, ready))
+        for side, own in ((1, yes), (2, no)):
+            todo = [
+                (var, e.args[side])
+                for e, (var, ready) in zip(branch.choices, results, strict=True)
+                if e.args[side] is not ready
+            ]
+            if not todo:
+                continue
+            if side == 2:
+                condition = self.let("invert", (condition,), bool_)
+            here = If(condition)
+            self.scopes.append(_Scope(self.scopes[-1].bound, here.body, own=own))
+            for var, e in todo:
+                self.statement(Assign(var, self.value(e)))
+            self.scopes.pop()
+            self.statement(here)
+        for e, (var, _) in zip(branch.choices, results, strict=True):
+            self.scopes[-1].known[e] = var
 
     # -- reductions ------------------------------------------------------------------------------
 

@@ -295,9 +295,10 @@ class _Assembler:
         node = step.targets[0]
         try:
             self._loop_kernel(step)
+            step.how = "inside one kernel"
             return
         except NotInKernel as reason:
-            self.fused.reasons[node] = f"the result of {node.prim.name}, no kernel: {reason}"
+            step.how = f"by programs, not inside one kernel: {reason}"
         if node.prim is WHILE:
             inputs, params = WHILE.together(node)
             operands = operands[: params["tests"]] * (len(inputs) > len(operands)) + operands

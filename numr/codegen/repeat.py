@@ -11,6 +11,7 @@ from numr.devices import to_host
 from numr.dtypes import int32
 
 # A launch after another that did not end it is for so many times the rounds, up to so many.
+FEWEST_ROUNDS = 64
 GROWTH = 4
 MOST_ROUNDS = 1 << 30
 
@@ -23,7 +24,7 @@ def repeat(
     Between launches Python has its turn, and with it the keyboard.
     """
     points, most = stage.points(sizes), stage.piece or MOST_ROUNDS
-    first = min(max(stage.stretch(sizes), 64), most)
+    first = min(max(stage.stretch(sizes), FEWEST_ROUNDS), most)
     clear = backend.filled((1,), int32, 0)
     launchers: dict[tuple[int, int], Callable[..., object]] = {}
 

@@ -1,0 +1,98 @@
+"""Choices whose sides are worth a branch: what only one side needs is computed where that side is taken.
+
+A choice among values computes all of them. Inside a loop that goes through one point after another a
+branch saves the side not taken: a step of a loop that has ended, or the dear one of two models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from numr.codegen.prepare import reachable
+from numr.codegen.region import Axis, Expr
+from numr.ir import scalar as S
+
+# Additions that cost more than a branch which is foretold wrong.
+WORTH = 30
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """Choices by one condition.
+
+    Attributes:
+        choices: the expressions that choose.
+        sides: what only they need, where the condition holds and where it does not.
+    """
+
+    choices: tuple[Expr, ...]
+    sides: tuple[frozenset[Expr], frozenset[Expr]]
+
+    @property
+    def condition(self) -> Expr:
+        return self.choices[0].args[0]
+
+    @property
+    def costs(self) -> tuple[int, int]:
+        """What each side costs, in additions."""
+        first, second = (sum(map(_cost, side)) for side in self.sides)
+        return first, second
+
+
+def _cost(expr: Expr) -> int:
+    return int(expr.data.cost) if expr.kind == "op" else 1
+
+
+def branches(roots: Sequence[Expr], axis: Axis) -> list[Branch]:
+    """The branches worth having among what changes along an axis.
+
+    Args:
+        roots: all results.
+        axis: the rounds of a loop; what does not depend on it is computed before them.
+    """
+    order = reachable(roots)
+    users: dict[Expr, list[Expr]] = {}
+    for e in order:
+        for a in e.args:
+            users.setdefault(a, []).append(e)
+    groups: dict[tuple[Expr, frozenset[Axis], int], list[Expr]] = {}
+    levels: dict[Expr, int] = {}
+    for e in order:
+        level = max((levels[a] for a in e.args), default=0)
+        if e.kind == "op" and e.data is S.select and axis in e.free:
+            groups.setdefault((e.args[0], e.free, level), []).append(e)
+            level += 1
+        levels[e] = level
+    needed = set(roots)
+    found = []
+    for choices in groups.values():
+        sides = tuple(_only(order, users, needed, choices, side, axis) for side in (1, 2))
+        branch = Branch(tuple(choices), (sides[0], sides[1]))
+        if max(branch.costs) >= WORTH:
+            found.append(branch)
+    return found
+
+
+def _only(
+    order: Sequence[Expr],
+    users: dict[Expr, list[Expr]],
+    needed: set[Expr],
+    choices: Sequence[Expr],
+    side: int,
+    axis: Axis,
+) -> frozenset[Expr]:
+    """What only one side of choices needs."""
+    chosen = set(choices)
+    found: set[Expr] = set()
+
+    def is_only(user: Expr, e: Expr) -> bool:
+        if user in chosen:
+            return all(a is not e for k, a in enumerate(user.args) if k != side)
+        return user in found
+
+    for e in reversed(order):
+        changes = axis in e.free and e not in needed and e not in chosen and e in users
+        if changes and all(is_only(user, e) for user in users[e]):
+            found.add(e)
+    return frozenset(e for e in found if e.kind not in ("const", "size", "axis"))
