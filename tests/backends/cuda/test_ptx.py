@@ -17,12 +17,14 @@ from numr.codegen.backends.cuda import assembly
 from numr.codegen.backends.cuda import compile as compiler
 from numr.codegen.backends.cuda.backend import CAPABILITIES, Cuda
 from numr.codegen.kernel import Kernel
+from numr.codegen.loop_region import SHORT
 from numr.codegen.program import bucket, build_program
 from numr.errors import DeviceError
 from numr.ir.primitive import Primitive, Sample
 from numr.ir.text import Canonical
 from tests.backends.test_conformance import build, samples
 from tests.backends.test_derivatives import gradients, smooth_samples
+from tests.backends.test_loops import CASES
 
 
 @functools.cache
@@ -94,6 +96,15 @@ def ptx_of(f: Any, *args: Any, fast_math: bool = False) -> list[str]:
 
 
 X = np.zeros((1000, 300), np.float32)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_loops(name: str) -> None:
+    f, args = CASES[name]
+    graph = nr.jit(f).lower(*args)._graph
+    hints = tuple(bucket(n, SHORT) for n in graph.sizes)
+    program = build_program(graph, hints, Offline(), False)  # type: ignore[arg-type]
+    assert " of\n" not in program.text()
 
 
 def test_neighbouring_elements_are_loaded_and_stored_together() -> None:
