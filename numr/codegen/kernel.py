@@ -62,6 +62,8 @@ class Let:
     def __str__(self) -> str:
         inner = ", ".join(map(str, self.args))
         head = f"{self.buffer}[{inner}]" if self.op == "load" else f"{self.op}({inner})"
+        if self.buffer and self.op != "load":
+            head += f" of {self.buffer}"
         return f"{self.var}:{self.var.dtype.short} = {head}"
 
 
