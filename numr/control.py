@@ -18,8 +18,9 @@ from numr.ir.body import Body, close
 from numr.ir.dims import unify_shapes
 from numr.ir.node import Node, new_trace
 from numr.primitives.elementwise import cast
-from numr.primitives.loops import SCAN, WHILE
+from numr.primitives.loops import WHILE
 from numr.primitives.source import CONST, IOTA, SIZE_OF, param_like
+from numr.segments import scan_in_segments, segment_lengths
 
 __all__ = ["fori_loop", "map", "scan", "while_loop"]
 
@@ -129,6 +130,7 @@ def scan(
     xs: Any = None,
     length: int | None = None,
     reverse: bool = False,
+    checkpoint: int | str | None = None,
 ) -> Any:
     """A loop over the rows of arrays, with what is carried from one step to the next.
 
@@ -150,12 +152,17 @@ def scan(
             steps see none.
         length: the number of steps, needed where xs has no arrays.
         reverse: whether to go from the last row to the first; y of row t is row t in either case.
+        checkpoint: what derivatives in reverse keep. They need what is carried into every step: all of it
+            is kept, or, given a number of steps, only every so many-th, from which the steps between are
+            computed anew. Given memory, as "10 MB", as much is kept as fits in it (of one element of a
+            `vmap`), which may compute steps several times; `f.lower(...).cost.peak` says what it comes to.
 
     Returns:
         (carry, ys): the last carry, and y of every step stacked along a new first axis.
 
     Raises:
         ShapeError: for rows of different lengths, or none and no length.
+        ValueError: for a checkpoint of no steps, or of less memory than it can do with.
         TypeError: where a carry changes its shape or dtype, naming the leaf.
         TreeMismatchError: where it changes its structure.
 
@@ -191,15 +198,10 @@ def scan(
         ):
             break
     body, taken = traced.close(_as_started(traced, start))
-    operands = [*taken, *(x.node for x in start), *(x.node for x in rows)]
-    found = SCAN.results(
-        *operands,
-        body=body,
-        consts=len(taken),
-        carries=len(start),
-        length=steps,
-        reverse=bool(reverse),
-    )
+    carried = [x.node for x in start]
+    segments = segment_lengths(f"numr.scan of {name}", checkpoint, steps, carried)
+    operands = [*taken, *carried, *(x.node for x in rows)]
+    found = scan_in_segments(operands, body, len(taken), len(start), steps, bool(reverse), segments)
     return traced.structure.unflatten(arrays_of(found))
 
 
@@ -293,6 +295,7 @@ def while_loop(
     body_fun: Callable[[Any], Any],
     init_val: Any,
     max_steps: int | None = None,
+    checkpoint: int | str | None = None,
 ) -> Any:
     """`while cond_fun(value): value = body_fun(value)`, as part of the graph.
 
@@ -302,12 +305,14 @@ def while_loop(
         init_val: the first value (any pytree).
         max_steps: end after so many steps in any case. Such a loop has derivatives in reverse, which keep
             the value at every step; it goes through all the steps, and does nothing in those that are left.
+        checkpoint: as that of `scan`, for a loop with `max_steps`.
 
     Returns:
         The first value for which `cond_fun` is false; after `max_steps`, the value then.
 
     Raises:
         TypeError: for a condition that is not one boolean, or a value that changes its shape or dtype.
+        ValueError: for a checkpoint without `max_steps`, or as `scan`.
         NotDifferentiableError: in reverse mode, without `max_steps`.
 
     Examples:
@@ -335,7 +340,11 @@ def while_loop(
     body, consts = traced.close(_as_started(traced, start))
     condition, tests = tested.close(tested.outputs)
     if max_steps is not None:
-        return _at_most(max_steps, cond_fun, body_fun, structure, start)
+        return _at_most(max_steps, cond_fun, body_fun, structure, start, checkpoint)
+    if checkpoint is not None:
+        raise ValueError(
+            f"numr.while_loop of {name}: checkpoint= is for derivatives in reverse, which need max_steps="
+        )
     found = WHILE.results(
         *tests,
         *consts,
@@ -354,6 +363,7 @@ def _at_most(
     body_fun: Callable[[Any], Any],
     structure: tree.TreeDef,
     start: Sequence[Leaf],
+    checkpoint: int | str | None,
 ) -> Any:
     """A while loop as one of known length, whose steps may do nothing."""
     from numr.branching import cond
@@ -363,7 +373,7 @@ def _at_most(
 
     step.__name__ = function_name("while_loop", body_fun)
     first = structure.unflatten(arrays_of([x.node for x in start]))
-    return scan(step, first, length=operator.index(steps))[0]
+    return scan(step, first, length=operator.index(steps), checkpoint=checkpoint)[0]
 
 
 def map(f: Callable[[Any], Any], xs: Any) -> Any:

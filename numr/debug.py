@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,10 +11,10 @@ from numr import config
 from numr.codegen import kernels as kernel_store
 from numr.codegen import program as programs
 from numr.codegen import steps, target
-from numr.codegen.fuse import ControlStep, LibraryStep, own_cost, reads, writes
+from numr.codegen.fuse import ControlStep, LibraryStep
 from numr.codegen.kernel import Kernel
-from numr.codegen.lowered import product
 from numr.codegen.stages import fused_text
+from numr.cost import Cost, cost_of
 from numr.ir.node import Node, toposort
 from numr.ir.text import Canonical
 from numr.rules import rewrite
@@ -26,25 +25,6 @@ class Text(str):
 
     def __repr__(self) -> str:
         return str(self)
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one call costs, by the compiler's own counting.
-
-    Attributes:
-        flops: arithmetic operations, a transcendental counted by its weight in additions.
-        bytes: bytes read and written by kernels and library calls.
-        kernels: kernels launched.
-        library_calls: library calls made.
-        peak: bytes of temporaries and results alive at once, at most.
-    """
-
-    flops: int
-    bytes: int
-    kernels: int
-    library_calls: int
-    peak: int
 
 
 class KernelView:
@@ -98,7 +78,7 @@ class Lowered:
 
     @cached_property
     def _program(self) -> steps.Program:
-        hints = tuple(map(programs.bucket, self._graph.sizes))
+        hints = programs.representatives(self._graph)
         return programs.build_program(self._graph, hints, target.get(self._device), self._fast_math)
 
     @property
@@ -121,7 +101,7 @@ class Lowered:
     @property
     def cost(self) -> Cost:
         """Operations, bytes, kernels and peak memory of one call."""
-        return _cost(self._rewritten, self._program)
+        return cost_of(self._rewritten, self._program)
 
     def picture(self, path: str | None = None) -> str:
         """The rewritten graph as an SVG picture.
@@ -148,47 +128,6 @@ class Lowered:
     def __repr__(self) -> str:
         cost = self.cost
         return f"<lowered {self.name}: {cost.kernels} kernels, {cost.library_calls} library calls>"
-
-
-def _count(shape: Sequence[int]) -> int:
-    n = 1
-    for length in shape:
-        n *= int(length)
-    return n
-
-
-def _cost(graph: Canonical, program: steps.Program) -> Cost:
-    fused = program.fused
-    assert fused is not None
-    flops = 0
-    for node in graph.order:
-        if node.prim.name == "matmul":
-            flops += 2 * _count(node.shape) * int(node.inputs[0].shape[-1])
-        elif hasattr(node.prim, "monoid"):
-            flops += _count(node.inputs[0].shape)
-        else:
-            flops += own_cost(node) * _count(node.shape)
-    moved = 0
-    for step in fused.steps:
-        arrays = [*dict.fromkeys(reads(step)), *writes(step)]
-        moved += sum(_count(n.shape) * n.dtype.itemsize for n in arrays)
-    sizes = graph.sizes
-    alive: dict[int, int] = {}
-    peak = 0
-    dead = steps.last_uses(program, len(graph.inputs))
-    results = (s.node for s in fused.steps if isinstance(s, LibraryStep))
-    for number, step in enumerate(program.steps):
-        if isinstance(step, steps.Allocation):
-            alive[step.slot] = product(step.shape, sizes) * step.dtype.itemsize
-        elif isinstance(step, steps.Call):
-            result = next(results)
-            alive[step.slot] = _count(result.shape) * result.dtype.itemsize
-        peak = max(peak, sum(alive.values()))
-        for slot in dead.get(number, ()):
-            alive.pop(slot, None)
-    calls = sum(isinstance(s, steps.Call) for s in program.steps)
-    launches = sum(isinstance(s, steps.Launch) for s in program.steps)
-    return Cost(flops, moved, launches, calls, peak)
 
 
 def explain(fun: Any, *args: Any, **kwargs: Any) -> Text:

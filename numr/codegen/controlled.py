@@ -32,6 +32,7 @@ class Controlled:
     bodies: tuple[Any, ...]
     inputs: tuple[int, ...]  # how many operands each body has
     counts: tuple[int, ...]  # how many operands there are of each kind, but for the last
+    made: dict[int, tuple[tuple[Extent, ...], DType]]  # the type of each result, by slot
     params: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -78,7 +79,11 @@ def controlled(
     elif node.prim.name == "while":
         counts = given["tests"], given["consts"]
         params = {"carried": kinds(given["body"].outputs)}
-    return Controlled(node.prim.name, operands, slots, programs, inputs, counts, params)
+    made = {}
+    for index, slot in slots.items():
+        shape, dtype = node.prim.infer(*node.inputs, **{**given, "index": index})
+        made[slot] = extents(shape), dtype
+    return Controlled(node.prim.name, operands, slots, programs, inputs, counts, made, params)
 
 
 def bind(

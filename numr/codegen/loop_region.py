@@ -7,6 +7,7 @@ itself, and few numbers beside: a state of three numbers, or of three for each o
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -418,7 +419,9 @@ class _Written:
         for node in self.parts.inner:
             if node.prim.lowering != "element" or not self._begins(node):
                 continue
-            if all(isinstance(self.extent(n), int) for n in node.shape[rank:]):
+            extents = [self.extent(n) for n in node.shape[rank:]]
+            short = all(isinstance(e, int) for e in extents)
+            if short and math.prod(int(e) for e in extents) <= MOST_NUMBERS:  # type: ignore[arg-type]
                 for point in self._rest(node, rank):
                     self.rounds.element(node, (*self.rounds.here, *point))
 

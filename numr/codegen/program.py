@@ -77,6 +77,13 @@ def bucket(size: int, exact: int = UNROLL) -> int:
     return next((b for b in BUCKETS if size <= b), 1 << 20)
 
 
+def representatives(graph: Canonical) -> tuple[int, ...]:
+    """A representative of each of a graph's sizes."""
+    # A loop's state is written out number by number, if it is short.
+    exact = SHORT if any(bodies(n) for n in graph.order) else UNROLL
+    return tuple(bucket(n, exact) for n in graph.sizes)
+
+
 def compile_graph(
     inputs: Sequence[Node],
     outputs: Sequence[Node],
@@ -125,9 +132,7 @@ class _Key(NamedTuple):
 def _key(graph: Canonical, backend: target.Backend, fast_math: bool | None = None) -> _Key:
     settings = config.get()
     fast = settings.fast_math if fast_math is None else fast_math
-    # A loop's state is written out number by number, if it is short.
-    written_out = SHORT if any(bodies(n) for n in graph.order) else UNROLL
-    hints = tuple(bucket(n, written_out) for n in graph.sizes)
+    hints = representatives(graph)
     # NumPy computes these very sizes, and an error names this very graph's lines.
     exact = (*graph.sizes, *[n.location for n in graph.order]) if settings.check else ()
     places = _positions(graph, backend).short
@@ -149,7 +154,7 @@ def _compiled(graph: Canonical, key: _Key, backend: target.Backend) -> Run:
                 program_statistics.misses += 1
                 show("cache", lambda: "new program")
                 program = build_program(graph, key.hints, backend, key.fast_math)
-                program.fused = None  # its nodes hold the buffers of this very call
+                program.forget()
                 PROGRAMS.put(key, program, len(graph.text) + PROGRAM)
     else:
         program_statistics.hits += 1

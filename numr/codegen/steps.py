@@ -140,6 +140,12 @@ class Program:
         for body in self.bodies:
             body.use(built)
 
+    def forget(self) -> None:
+        """Let go of the graph it was made of, whose nodes hold the buffers of that very call."""
+        self.fused = None
+        for body in self.bodies:
+            body.forget()
+
     def text(self) -> str:
         """The steps, one a line."""
         results = ["".join([f"b{s}", *(f".{kind}" for kind, _ in v)]) for s, v in self.results]

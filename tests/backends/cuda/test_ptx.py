@@ -17,8 +17,7 @@ from numr.codegen.backends.cuda import assembly
 from numr.codegen.backends.cuda import compile as compiler
 from numr.codegen.backends.cuda.backend import CAPABILITIES, Cuda
 from numr.codegen.kernel import Kernel
-from numr.codegen.loop_region import SHORT
-from numr.codegen.program import bucket, build_program
+from numr.codegen.program import bucket, build_program, representatives
 from numr.errors import DeviceError
 from numr.ir.primitive import Primitive, Sample
 from numr.ir.text import Canonical
@@ -102,8 +101,7 @@ X = np.zeros((1000, 300), np.float32)
 def test_loops(name: str) -> None:
     f, args = CASES[name]
     graph = nr.jit(f).lower(*args)._graph
-    hints = tuple(bucket(n, SHORT) for n in graph.sizes)
-    program = build_program(graph, hints, Offline(), False)  # type: ignore[arg-type]
+    program = build_program(graph, representatives(graph), Offline(), False)  # type: ignore[arg-type]
     assert " of\n" not in program.text()
 
 
