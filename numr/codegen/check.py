@@ -10,11 +10,11 @@ import numpy as np
 
 from numr import messages
 from numr.codegen.fuse import Step, writes
-from numr.ir.interpret import evaluate, interpret
+from numr.ir.interpret import Evaluate, evaluate, interpret
 from numr.ir.node import Node, toposort
 
 Array = np.ndarray[Any, Any]
-Evaluate = Callable[[Node, Sequence[Array]], Any]
+
 
 # How far a function may be from NumPy's, in units in the last place: both are good to 4.
 ULPS = 8

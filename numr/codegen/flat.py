@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from numr.codegen.lowered import product
-from numr.codegen.steps import Allocation, Launch, Program
+from numr.codegen.steps import Allocation, Launch, Program, Repeat
 from numr.dtypes import DType
 
 
@@ -52,7 +52,7 @@ def flat(program: Program, sizes: Sequence[int], inputs: int) -> Flat | None:
     for step in program.steps:
         if isinstance(step, Allocation) and step.fill is None and step.copy is None:
             made[step.slot] = tuple(product((e,), sizes) for e in step.shape), step.dtype
-        elif isinstance(step, Launch):
+        elif isinstance(step, Launch) and not isinstance(step, Repeat):
             points, launches = step.stage.points(sizes), step.stage.launches(sizes)
             work = step.stage.work(sizes) // max(len(launches), 1)
             built = program.built[step.kernel]

@@ -421,7 +421,7 @@ class _Written:
                 continue
             extents = [self.extent(n) for n in node.shape[rank:]]
             short = all(isinstance(e, int) for e in extents)
-            if short and math.prod(int(e) for e in extents) <= MOST_NUMBERS:  # type: ignore[arg-type]
+            if short and math.prod(map(int, extents)) <= MOST_NUMBERS:  # type: ignore[arg-type]
                 for point in self._rest(node, rank):
                     self.rounds.element(node, (*self.rounds.here, *point))
 

@@ -13,6 +13,9 @@ from numr.ir.node import Node, toposort
 from numr.ir.primitive import siblings_key
 
 
+Evaluate = Callable[[Node, Sequence[Any]], Any]
+
+
 def evaluate(node: Node, arrays: Sequence[Any]) -> Any:
     """A node's value by its primitive's reference, given its operands' values."""
     if any(x.dtype.is_half and x.dtype is not float16 for x in node.inputs):
@@ -29,7 +32,7 @@ def _typed(result: Any, node: Node) -> Any:
 def interpret(
     outputs: Sequence[Node],
     values: Mapping[Node, Any],
-    evaluate: Callable[[Node, Sequence[Any]], Any] = evaluate,
+    evaluate: Evaluate = evaluate,
 ) -> list[Any]:
     """The outputs' values as NumPy arrays, given values of nodes; other leaves bring their own.
 
@@ -49,7 +52,8 @@ def interpret(
                 if key not in wholes:
                     params = {k: v for k, v in node.params.items() if k != "index"}
                     arrays = [known[x] for x in node.inputs]
-                    wholes[key] = node.prim.whole(*arrays, **params)  # type: ignore[attr-defined]
+                    # What is computed within is computed in the same way.
+                    wholes[key] = node.prim.whole(*arrays, evaluate=evaluate, **params)  # type: ignore[attr-defined]
                 known[node] = _typed(wholes[key][node.params["index"]], node)
             else:
                 known[node] = evaluate(node, [known[x] for x in node.inputs])

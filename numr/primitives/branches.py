@@ -8,6 +8,7 @@ from typing import Any
 from numr.dtypes import DType
 from numr.ir.body import Body
 from numr.ir.dims import Shape
+from numr.ir.interpret import Evaluate, evaluate
 from numr.ir.node import Node
 from numr.ir.transforms.transpose import transpose as transpose_graph
 from numr.primitives.control import (
@@ -41,8 +42,8 @@ class Switch(Control):
     def count(self, **params: Any) -> int:
         return len(params["branches"][0].outputs)
 
-    def whole(self, *arrays: Any, **params: Any) -> list[Any]:
-        return run(params["branches"][int(arrays[0])], arrays[1:])
+    def whole(self, *arrays: Any, evaluate: Evaluate = evaluate, **params: Any) -> list[Any]:
+        return run(params["branches"][int(arrays[0])], arrays[1:], evaluate)
 
     def jvp(
         self, out: Node, operands: tuple[Node, ...], tangents: Sequence[Node | None], **params: Any

@@ -13,7 +13,7 @@ import numpy as np
 
 from numr.ir.body import Body
 from numr.ir.dims import Size
-from numr.ir.interpret import interpret
+from numr.ir.interpret import Evaluate, evaluate, interpret
 from numr.ir.node import Node, dependents, toposort
 from numr.ir.primitive import Primitive
 from numr.primitives.elementwise import select
@@ -37,8 +37,8 @@ class Control(Primitive):
         """How many results there are."""
         raise NotImplementedError
 
-    def whole(self, *arrays: Any, **params: Any) -> list[Any]:
-        """All results as NumPy arrays: the meaning."""
+    def whole(self, *arrays: Any, evaluate: Evaluate = evaluate, **params: Any) -> list[Any]:
+        """All results as NumPy arrays: the meaning. `evaluate` computes the nodes of bodies."""
         raise NotImplementedError
 
     def transposed(
@@ -54,9 +54,9 @@ class Control(Primitive):
         return self.transposed({node.params["index"]: ct}, node, wanted)
 
 
-def run(body: Body, arrays: Sequence[Any]) -> list[Any]:
+def run(body: Body, arrays: Sequence[Any], evaluate: Evaluate) -> list[Any]:
     """A body's results by the reference."""
-    return interpret(body.outputs, dict(zip(body.params, arrays, strict=True)))
+    return interpret(body.outputs, dict(zip(body.params, arrays, strict=True)), evaluate)
 
 
 def split(items: Sequence[Any], *counts: int) -> list[list[Any]]:

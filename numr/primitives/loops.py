@@ -10,6 +10,7 @@ import numpy as np
 from numr.dtypes import DType
 from numr.ir.body import Body
 from numr.ir.dims import Shape
+from numr.ir.interpret import Evaluate, evaluate
 from numr.ir.node import Node
 from numr.ir.transforms.transpose import transpose as transpose_graph
 from numr.primitives.control import (
@@ -53,12 +54,12 @@ class Scan(Control):
     def count(self, **params: Any) -> int:
         return len(params["body"].outputs)
 
-    def whole(self, *arrays: Any, **params: Any) -> list[Any]:
+    def whole(self, *arrays: Any, evaluate: Evaluate = evaluate, **params: Any) -> list[Any]:
         body, carries, length = params["body"], params["carries"], int(params["length"])
         consts, carry, xs = split(arrays, params["consts"], carries)
         rows: list[Any] = [None] * length
         for t in reversed(range(length)) if params["reverse"] else range(length):
-            out = run(body, [*consts, *carry, *(x[t] for x in xs)])
+            out = run(body, [*consts, *carry, *(x[t] for x in xs)], evaluate)
             carry, rows[t] = out[:carries], out[carries:]
         made = []
         for k, out in enumerate(body.outputs[carries:]):
@@ -260,7 +261,8 @@ class While(Control):
 
     no_transpose = (
         "how often a while_loop goes round is not known before it has run, and its steps are not kept; "
-        "use max_steps=..., or numr.fori_loop or numr.scan, whose length is known"
+        "use max_steps=..., or numr.fori_loop or numr.scan, whose length is known; in Python's control "
+        "flow that is `for _ in range(limit):` with `if done: break` in it, in place of `while`"
     )
 
     def infer(self, *operands: Node, **params: Any) -> tuple[Shape, DType]:
@@ -270,13 +272,13 @@ class While(Control):
     def count(self, **params: Any) -> int:
         return len(params["body"].outputs)
 
-    def whole(self, *arrays: Any, **params: Any) -> list[Any]:
+    def whole(self, *arrays: Any, evaluate: Evaluate = evaluate, **params: Any) -> list[Any]:
         tests, consts, carry = split(arrays, params["tests"], params["consts"])
         while True:
-            (go,) = run(params["condition"], [*tests, *carry])
+            (go,) = run(params["condition"], [*tests, *carry], evaluate)
             if not np.any(go):
                 return carry
-            new = run(params["body"], [*consts, *carry])
+            new = run(params["body"], [*consts, *carry], evaluate)
             carry = [np.where(in_lanes(go, x), y, x) for x, y in zip(carry, new, strict=True)]
 
     def together(self, node: Node) -> tuple[tuple[Node, ...], dict[str, Any]]:

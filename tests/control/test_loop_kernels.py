@@ -299,3 +299,19 @@ def test_new_sizes_compile_nothing() -> None:
     for n in (65, 99, 128):
         f(RNG.normal(size=n), RNG.normal(size=n))
     assert nr.cache.info().kernels.misses == before
+
+
+@pytest.mark.parametrize("name", ["scan", "while"])
+def test_steps_are_checked_with_the_rounding_errors_of_all_rounds(name: str) -> None:
+    w = RNG.normal(size=(5, 5)) / 2
+    x = RNG.normal(size=(40, 5))
+    with nr.config.override(check=True):
+        if name == "scan":
+            f = nr.grad(
+                lambda h: nr.sum(nr.scan(lambda h, _: (nr.tanh(w @ h), None), h, length=30)[0])
+            )
+        else:
+            f = lambda h: nr.while_loop(
+                lambda c: c[1] < 30, lambda c: (nr.tanh(w @ c[0]) + c[0], c[1] + 1), (h, 0)
+            )[0]
+        nr.jit(nr.vmap(f))(x)
