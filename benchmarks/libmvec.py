@@ -1,4 +1,4 @@
-"""glibc's vector mathematics for the hand-written Numba peer: exp, log and erf that vectorise.
+"""glibc's vector mathematics for the hand-written Numba peer: exp, sin and others that vectorise.
 
 LLVM's loop vectoriser replaces a call of `exp` by libmvec's `_ZGVeN8v_exp` when the scalar call
 says that it touches no memory and which vector variants exist. A Numba intrinsic can say both.
@@ -81,3 +81,5 @@ exp = _function("exp")
 log = _function("log")
 erf = _function("erf")
 tanh = _function("tanh")
+sin = _function("sin")
+cos = _function("cos")

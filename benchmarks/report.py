@@ -75,14 +75,23 @@ def stored(folder: Path, names: Sequence[str]) -> list[dict[str, Any]]:
 
 
 def judge(
-    target: Target | None, row: Mapping[str, Mapping[str, Any]], statistic: str = "median"
+    target: Target | None,
+    row: Mapping[str, Mapping[str, Any]],
+    statistic: str = "median",
+    rows: Mapping[str, Mapping[str, Mapping[str, Any]]] | None = None,
 ) -> tuple[float | None, float | None]:
-    """The bound on numr, and numr's value over it; None where there is none."""
+    """The bound on numr, and numr's value over it; None where there is none.
+
+    `rows` are those of all cases, for a target that is held against another case.
+    """
     if target is None:
         return None, None
-    values = {peer: cell[statistic] for peer, cell in row.items() if statistic in cell}
-    bound = target.bound(values)
-    numr = values.get("numr")
+
+    def values(row: Mapping[str, Mapping[str, Any]]) -> dict[str, float]:
+        return {peer: cell[statistic] for peer, cell in row.items() if statistic in cell}
+
+    bound = target.bound(values((rows or {}).get(target.case, row)))
+    numr = values(row).get("numr")
     return bound, numr / bound if numr is not None and bound else None
 
 
@@ -101,8 +110,8 @@ def rows(
                 cells.append(quantity(cell["median"], case.unit))
             else:
                 cells.append("failed")
-        bound, ratio = judge(case.target, row)
-        best = judge(case.target, row, "min")[1]
+        bound, ratio = judge(case.target, row, rows=entry["cases"])
+        best = judge(case.target, row, "min", entry["cases"])[1]
         verdict = "" if ratio is None else f"{ratio:.2f} {'met' if ratio <= 1 else 'MISSED'}"
         limit = "" if bound is None else quantity(bound, case.unit)
         yield [name, *cells, limit, verdict, "" if best is None else f"{best:.2f}"]

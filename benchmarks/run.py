@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import time
 from pathlib import Path
@@ -12,18 +13,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from benchmarks import harness, picture, probes, report, workload
 
 RESULTS = Path(__file__).resolve().parent / "results"
+LOOPS = (*workload.LOOPS, "startup_of_loops")  # what --only loops stands for
 
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks/run.py", description=__doc__)
     names = [*workload.WORKLOADS, *probes.PROBES]
-    parser.add_argument("--only", help=f"comma-separated: {', '.join(names)}")
+    parser.add_argument("--only", help=f"comma-separated: loops, {', '.join(names)}")
     parser.add_argument("--threads", default="1,2", help="comma-separated (default 1,2)")
     parser.add_argument("--peers", default=",".join(workload.PEERS), help="comma-separated")
     parser.add_argument("--peer-python", default=sys.executable, help="runs the peers")
     parser.add_argument("--numr-python", default=sys.executable, help="runs numr")
     parser.add_argument("--rounds", type=int, default=7, help="turns that each peer gets")
     parser.add_argument("--seconds", type=float, default=0.15, help="length of a turn")
+    parser.add_argument("--small", action="store_true", help="loops in small, to see that they run")
     parser.add_argument(
         "--report", action="store_true", help="measure nothing, print what is stored"
     )
@@ -32,6 +35,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--results", type=Path, default=RESULTS, help="folder of JSON and pictures")
     asked = parser.parse_args()
     asked.only = asked.only.split(",") if asked.only else names
+    if "loops" in asked.only:
+        asked.only += LOOPS
+        asked.only.remove("loops")
+    if asked.small:
+        os.environ[workload.SMALL] = "1"  # read by modules of workloads, in every process
+        if asked.into:
+            parser.error("--into takes a whole run")
     asked.peers = asked.peers.split(",")
     asked.threads = [int(count) for count in asked.threads.split(",")]
     for kind, given, known in (

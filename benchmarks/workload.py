@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,24 +17,39 @@ GPU_PEERS = ("memcpy", "copy", "hand", "cupy", "jax", "torch", "numr")
 MODULES = {peer: peer for peer in (*PEERS, *GPU_PEERS)}
 MODULES |= dict.fromkeys(("memcpy", "copy", "hand"), "numba_cuda")
 
+SMALL = "BENCHMARK_SMALL"  # an environment variable, set for a trial run
+
 Inputs = Mapping[str, Any]
 Call = Callable[[], Any]  # computes one case and returns when the result is there, or starts it
 
 
+def size(whole: int, small: int) -> int:
+    """A size of a workload: the small one is for a trial run."""
+    return small if os.environ.get(SMALL) else whole
+
+
 @dataclass(frozen=True)
 class Target:
-    """What numr must reach: `factor` times the fastest peer of `against` plus `plus`, or `plus`."""
+    """What numr must reach: `factor` times the fastest peer of `against` plus `plus`, or `plus`.
+
+    `case` names another case of the workload, whose times are the ones it is held against; `also` is a
+    second bound, of which the lower one counts.
+    """
 
     against: tuple[str, ...] = ()
     factor: float = 1.0
     plus: float = 0.0
+    case: str = ""
+    also: Target | None = None
 
     def bound(self, measured: Mapping[str, float]) -> float | None:
         """The most that numr may take, or None where no peer it is held against was measured."""
         if not self.against:
             return self.plus
         known = [measured[peer] for peer in self.against if peer in measured]
-        return self.factor * min(known) + self.plus if known else None
+        own = self.factor * min(known) + self.plus if known else None
+        other = self.also.bound(measured) if self.also else None
+        return min((b for b in (own, other) if b is not None), default=None)
 
 
 @dataclass(frozen=True)
@@ -54,7 +70,9 @@ class Workload:
     threads)` imports its own library, moves the inputs to the library's own arrays and compiles;
     what is timed is a call with inputs and outputs in the library's own arrays. Where a peer's calls
     only start work, `waits[name]` takes a result and returns when it is there. The peers named in
-    `roofs` compute nothing of the cases, but set a bound for them; they check themselves.
+    `roofs` compute nothing of the cases, but set a bound for them; they check themselves. `error`,
+    where there is one, measures how far a result is from what is expected, in place of the largest
+    difference.
     """
 
     name: str
@@ -63,12 +81,17 @@ class Workload:
     inputs: Callable[[], Inputs]
     oracle: Callable[[Inputs], Mapping[str, Any]]
     peers: Mapping[str, Callable[[Inputs, int], Mapping[str, Call]]]
-    tolerance: float = 1e-10  # of the largest value of a result
+    tolerance: float = 1e-10  # of the largest value of a result, unless `error` says another thing
     waits: Mapping[str, Callable[[Any], None]] = field(default_factory=dict)
     roofs: tuple[str, ...] = ()
+    error: Callable[[Any, Any], float] | None = None
 
 
-WORKLOADS = ("black_scholes", "nbody", "rows", "logistic", "mlp", "rosenbrock", "call_overhead")
+LOOPS = ("lorenz", "pendulums", "adaptive", "mandelbrot", "heat")
+WORKLOADS = (
+    *("black_scholes", "nbody", "rows", "logistic", "mlp", "rosenbrock", "call_overhead"),
+    *LOOPS,
+)
 
 
 def load(name: str) -> Workload:

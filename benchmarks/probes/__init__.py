@@ -12,7 +12,7 @@ from typing import Any
 
 from benchmarks.workload import Case
 
-PROBES = ("new_shape", "startup", "import_time", "memory")
+PROBES = ("new_shape", "startup", "startup_of_loops", "import_time", "memory")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The two functions whose first calls are measured: Black-Scholes with its gradient, and the MLP.
+"""The functions whose first calls are measured: Black-Scholes with its gradient, the MLP, Lorenz's loop.
 
 `builders(peer, case)` gives a call that returns when NumPy can read its result, and a function from
 a size to the values to call it with, in the peer's own arrays.
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import peers
-from benchmarks.workloads import black_scholes, mlp
+from benchmarks.workloads import black_scholes, lorenz, mlp
 
 CASES = ("black_scholes", "mlp")
 
@@ -27,6 +27,8 @@ def builders(peer: str, case: str) -> Built:
 
 def numpy_inputs(case: str, size: int) -> Any:
     """What the inputs of a case are made of."""
+    if case == "lorenz":
+        return lorenz.inputs()
     return (black_scholes if case == "black_scholes" else mlp).inputs(size)
 
 
@@ -133,3 +135,26 @@ def _mlp_numr() -> Built:
         return list(mlp.numr_values(nr, mlp.inputs(size)))
 
     return partial(_read, mlp.numr_function(nr)), values
+
+
+def _lorenz_values(convert: Callable[[Any], Any]) -> Callable[[int], list]:
+    return lambda size: [convert(lorenz.inputs()["state"])]
+
+
+def _lorenz_numba() -> Built:
+    """The adjoint by hand."""
+    calls = lorenz.with_numba(lorenz.inputs(), 1)
+    return lambda values: calls[lorenz.GRADIENT_OF_ARRAY](), _lorenz_values(np.asarray)
+
+
+def _lorenz_jax() -> Built:
+    jax = peers.jax_setup()
+    (_, total), _ = lorenz.functions(jax.numpy, jax.lax.scan)
+    return partial(_read, jax.jit(jax.grad(total))), _lorenz_values(jax.numpy.asarray)
+
+
+def _lorenz_numr() -> Built:
+    import numr as nr
+
+    (_, total), _ = lorenz.functions(nr, nr.scan)
+    return partial(_read, nr.jit(nr.grad(total))), _lorenz_values(nr.asarray)

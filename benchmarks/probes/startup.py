@@ -24,7 +24,7 @@ from benchmarks.probes import Probe
 from benchmarks.workload import Case, Target
 
 FUNCTIONS = ("black_scholes", "mlp")
-SIZES = {"black_scholes": 10_000, "mlp": 256}
+SIZES = {"black_scholes": 10_000, "mlp": 256, "lorenz": 3}
 NUMPY, OVER = "numpy", "warm process over NumPy"
 FIGURES = ("cold first call", "cold process", "warm first call", OVER)
 REPEAT = 5
@@ -83,10 +83,11 @@ def measure(
     threads: int,
     python_of: Callable[[str], str],
     progress: Callable[[str], None],
+    functions: Sequence[str] = FUNCTIONS,
 ) -> dict[str, Any]:
     cells: dict[str, dict[str, dict]] = {}
     versions: dict[str, str] = {}
-    for function in FUNCTIONS:
+    for function in functions:
         names = {figure: f"{function}, {figure}" for figure in FIGURES}
         cells |= {name: {} for name in names.values()}
         for peer in peers:
@@ -146,7 +147,7 @@ PROBE = Probe(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--peer", required=True)
-    parser.add_argument("--function", choices=FUNCTIONS, required=True)
+    parser.add_argument("--function", choices=SIZES, required=True)
     asked = parser.parse_args()
     if asked.peer == "numpy":
         print(json.dumps(numpy_child(asked.function)))

@@ -8,14 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.workload import SMALL, size
+
+__all__ = [
+    "DEVICE",
+    "NAMES",
+    "PEER_DEVICE",
+    "SMALL",
+    "WAITS",
+    "double",
+    "peer_device",
+    "single",
+    "size",
+]
+
 NAMES = ("bandwidth", "rows", "nbody", "calls", "matmul")
 DEVICE = "cuda"  # numr's
-SMALL, PEER_DEVICE = "BENCHMARK_SMALL", "BENCHMARK_PEER_DEVICE"  # names of environment variables
-
-
-def size(whole: int, small: int) -> int:
-    """A size: the small one is for a trial run, on numba-cuda's simulator too."""
-    return small if os.environ.get(SMALL) else whole
+PEER_DEVICE = "BENCHMARK_PEER_DEVICE"  # an environment variable
 
 
 def peer_device() -> str:
