@@ -120,7 +120,7 @@ class Traced:
 class Plan:
     """A traced function compiled for one signature: arrays in, arrays out."""
 
-    __slots__ = ("device", "out_tree", "run", "single", "specs", "traced", "weak")
+    __slots__ = ("device", "fast", "out_tree", "run", "single", "specs", "traced", "weak")
 
     def __init__(
         self, traced: Traced, specs: Sequence[Any], fast_math: bool | None, device: str
@@ -129,6 +129,7 @@ class Plan:
 
         self.traced = traced
         self.device = device
+        self.fast: dict[Any, Any] = {}  # repeated calls by the form of their arguments
         self.specs = tuple(specs)
         inputs = [*traced.params, *traced.captured]
         bound = compile_graph(inputs, traced.outputs, fast_math, device)
