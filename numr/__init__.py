@@ -42,6 +42,7 @@ from numr.functions.all import __all__ as _functions
 from numr.jacobians import hessian, hvp, jacfwd, jacrev
 from numr.jit import jit
 from numr.prefixes import associative_scan
+from numr.python_control import control_flow
 from numr.vectorize import vmap
 
 __version__ = "0.1.0"
@@ -77,6 +78,7 @@ __all__ = [
     "complex64",
     "complex128",
     "cond",
+    "control_flow",
     "e",
     "errors",
     "float16",

@@ -332,7 +332,12 @@ class Array(Operators):
         return getitem(self, key)
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        updated = self.at[key].set(value)
+        self.become(self.at[key].set(value))
+
+    def become(self, updated: Array) -> None:
+        """Hold what another array holds: how arrays change in place."""
+        if scope.changing is not None:
+            scope.changing(self)
         self._node, self._value = updated._node, updated._value
         if self._node is not None and self._value is None:
             self._node.handle = weakref.ref(self)

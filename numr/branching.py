@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from numr import messages, tree
-from numr.array import to_array
-from numr.control import Traced, arrays_of, function_name, leaves_of
+from numr.array import Array, to_array
+from numr.control import Leaf, Traced, arrays_of, function_name, leaves_of
 from numr.dtypes import int64
 from numr.ir.body import Body
 from numr.ir.dims import unify_shapes
@@ -99,9 +99,20 @@ def _branched(
         traced.append(Traced(name, f, leaves, lambda a, f=f: f(*structure.unflatten(a))))
     first = traced[0]
     dtypes = _common(name, functions, traced)
+    outputs = [[cast(n, d) for n, d in zip(t.outputs, dtypes, strict=True)] for t in traced]
+    return first.structure.unflatten(joined(which, traced, outputs, leaves))
+
+
+def joined(
+    which: Node,
+    traced: Sequence[Traced],
+    outputs: Sequence[Sequence[Node]],
+    leaves: Sequence[Leaf] = (),
+) -> list[Array]:
+    """The outputs of the branch that `which` says, of branches with the leaves as their operands."""
     bodies, taken = [], []
-    for t in traced:
-        body, extra = t.close([cast(n, d) for n, d in zip(t.outputs, dtypes, strict=True)])
+    for t, results in zip(traced, outputs, strict=True):
+        body, extra = t.close(results)
         bodies.append(body)
         taken.append(extra)
     # All branches have the same operands: each ignores what only others take.
@@ -112,7 +123,7 @@ def _branched(
         places = [mine.get(x) or param_like(x) for x in every]
         made.append(Body([*places, *body.params[len(extra) :]], body.outputs))
     found = SWITCH.results(which, *every, *(x.node for x in leaves), branches=tuple(made))
-    return first.structure.unflatten(arrays_of(found))
+    return arrays_of(found)
 
 
 def _common(name: str, functions: Sequence[Any], traced: Sequence[Traced]) -> list[Any]:

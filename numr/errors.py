@@ -109,6 +109,19 @@ class TracedValueError(NumrError, TypeError):
     """
 
 
+class ControlFlowError(NumrError, TypeError):
+    """Python control flow on traced values that cannot become part of the graph.
+
+    Cause: in a function with `control_flow=True`, a branch or loop that depends on the value of an array
+    and gives a variable other types or shapes, leaves it without a value, or changes what is no variable
+    (an attribute, a list that grows, a global); or a function whose source cannot be rewritten.
+
+    Example: `if x > 0: y = x[:2]`, `else: y = x`.
+
+    Fix: the message names the variable and the line, and what to write.
+    """
+
+
 class LeakedValueError(NumrError, RuntimeError):
     """A traced value used after the function it belongs to has returned.
 
@@ -327,7 +340,7 @@ class Location(tuple[CodeType, int]):
         if not text:
             return head
         head = f"{head}\n    {text}"
-        if start is None or end is None or not raw.isascii():  # columns count bytes
+        if start is None or end is None or start >= end or not raw.isascii():  # columns count bytes
             return head
         indent = len(raw) - len(text)
         if start < indent or end - start >= len(text):

@@ -11,17 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from numr import config, devices, dtypes, messages, tree
+from numr import config, devices, messages, python_control, tree
+from numr.arguments import donate, is_plain_object, leaf_spec
 from numr.array import Array, from_node, from_value, to_array
-from numr.dtypes import DType, as_dtype
+from numr.dtypes import as_dtype
 from numr.errors import DeviceLostError, LeakedValueError
-from numr.ir.dims import Size
 from numr.ir.node import Node, new_trace, toposort
 from numr.primitives.source import CONST, IOTA, SIZE_OF, param
 from numr.runtime.ownership import owning
-from numr.tree_kinds import kind_of
 
-_SCALARS = (bool, int, float, complex)
 _ndarray = np.ndarray
 _LEAF_TREE = tree.structure(0.0)
 
@@ -222,13 +220,13 @@ class Jitted:
             raise
 
     def _call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if self._takes_self and args and _is_plain_object(args[0]):
+        if self._takes_self and args and is_plain_object(args[0]):
             # A method called on its class, or by a property: what `__get__` would have made.
             return self.__get__(args[0])(*args[1:], **kwargs)
         leaves, key, rebuild = self._signature(args, kwargs)
         specs, values = [], []
         for leaf in leaves:
-            found = _leaf_spec(self._name, leaf)
+            found = leaf_spec(self._name, leaf)
             if found is None:
                 # An argument under an outer trace: become part of that graph.
                 inner_args, inner_kwargs = rebuild(leaves)
@@ -254,7 +252,7 @@ class Jitted:
             self._make_fast(args, plan)
         for i in self._donate:
             if i < len(args):
-                _donate(args[i])
+                donate(args[i])
         return result
 
     def _make_fast(self, args: tuple[Any, ...], plan: Plan) -> None:
@@ -330,7 +328,7 @@ class Jitted:
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The graph of the function on such arguments, without compiling it."""
         leaves, _, rebuild = self._signature(args, kwargs)
-        found = [_leaf_spec(self._name, leaf) for leaf in leaves]
+        found = [leaf_spec(self._name, leaf) for leaf in leaves]
         if any(f is None for f in found):
             raise LeakedValueError(f"jit({self._name}).trace needs concrete arguments")
         specs, values = [f[0] for f in found if f], [f[1] for f in found if f]
@@ -379,58 +377,6 @@ def _rebuild(
     return Jitted(fun, argnums, argnames, donate, fast_math, device)
 
 
-def _leaf_spec(name: str, leaf: Any) -> tuple[tuple[DType, tuple[int, ...], bool], Any] | None:
-    """((dtype, shape, weak), value) of an argument, or None if it is under an outer trace."""
-    kind = type(leaf)
-    if kind is Array:
-        value = leaf._value
-        if value is None:
-            node = leaf.node
-            if node.trace is not None and node.trace.blocker() is not None:
-                return None
-            value = leaf._read("jit")
-        return (leaf.dtype, value.shape, leaf.weak), value
-    if kind is _ndarray:
-        dtype = as_dtype(leaf.dtype)
-        flags = leaf.flags
-        if not (flags.c_contiguous and flags.aligned and leaf.dtype.isnative):
-            leaf = np.array(leaf, dtype.dtype, order="C")
-        return (dtype, leaf.shape, False), leaf
-    if isinstance(leaf, _SCALARS) and not isinstance(leaf, np.generic):
-        if isinstance(leaf, Size):
-            leaf = int(leaf)
-        dtype = dtypes.DEFAULT_BY_PYTHON[next(k for k in _SCALARS if isinstance(leaf, k))]
-        return (dtype, (), True), np.asarray(leaf, dtype.dtype)
-    try:
-        array = to_array(leaf, copy=False)
-    except TypeError as error:
-        raise TypeError(
-            f"jit({name}) got an argument of type {type(leaf).__name__}, which is not an array, a number or a "
-            f"registered container ({error}); mark it static, or register it with numr.tree.register"
-        ) from None
-    return _leaf_spec(name, array)
-
-
-def _is_plain_object(x: Any) -> bool:
-    """Whether x is neither an array nor a number nor a container."""
-    return kind_of(type(x)) is None and not isinstance(x, (Array, np.ndarray, *_SCALARS))
-
-
-class _Donated:
-    """What stands in a handle whose buffer was given away."""
-
-    def __getattr__(self, name: str) -> Any:
-        raise LeakedValueError(
-            "this array was donated to a jitted function (donate_argnums) and can no longer be read"
-        )
-
-
-def _donate(argument: Any) -> None:
-    for leaf in tree.leaves(argument):
-        if type(leaf) is Array:
-            leaf._node, leaf._value = None, _Donated()
-
-
 def _as_tuple(value: Any) -> tuple[Any, ...]:
     if value is None:
         return ()
@@ -445,6 +391,7 @@ def jit(
     donate_argnums: int | Sequence[int] | None = None,
     fast_math: bool | None = None,
     device: str | None = None,
+    control_flow: bool = False,
 ) -> Any:
     """Compile a function of arrays.
 
@@ -454,7 +401,8 @@ def jit(
 
     Args:
         fun: a function of arrays, numbers and containers of them (pytrees). It must not depend on the
-            values of arrays in Python (`if`, `range`); arrays it closes over are read when it is traced.
+            values of arrays in Python (`if`, `range`), but for `control_flow`; arrays it closes over are
+            read when it is traced.
         static_argnums: positions of arguments that are not arrays: the function is traced anew for each
             value. They must be hashable.
         static_argnames: the same by name.
@@ -462,6 +410,8 @@ def jit(
         fast_math: allow rewrites and arithmetic that ignore NaN, infinities and the sign of zero.
         device: where to run, such as "cpu" or "webgpu"; NumPy arrays and numbers are sent there. By
             default where the arrays are that it is given, or else on the default device.
+        control_flow: let `if`, `while`, `for` and conditional expressions of the function decide by values
+            of arrays: see `numr.control_flow`, which this applies first.
 
     Returns:
         A callable with the same arguments, returning computed Arrays. It also has `trace(*args)` and
@@ -487,9 +437,12 @@ def jit(
             donate_argnums=donate_argnums,
             fast_math=fast_math,
             device=device,
+            control_flow=control_flow,
         )
     if not callable(fun):
         raise TypeError(f"jit takes a function, not {type(fun).__name__}")
+    if control_flow:
+        fun = python_control.control_flow(fun)
     return Jitted(
         fun,
         _as_tuple(static_argnums),

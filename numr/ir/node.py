@@ -141,6 +141,8 @@ class _Scope(threading.local):
         self.location: Any = None
         # Lazy nodes made since the last read.
         self.pending = 0
+        # Asked before an array changes in place, where that may be in a branch that will not run.
+        self.changing: Any = None
 
 
 scope = _Scope()

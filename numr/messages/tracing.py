@@ -20,6 +20,9 @@ _INSTEAD = {
         (
             "numr.where(condition, a, b) to choose by element; & | ~ for and, or, not",
             "numr.cond(condition, f, g, x) and numr.while_loop to decide while the function runs",
+            "@numr.jit(control_flow=True), or @numr.control_flow on a function that is called, which makes "
+            "these of Python's own `if`, `while`, `for`, `and`, `or` and `not`",
+            "numr.maximum, numr.minimum and numr.clip for max() and min()",
             "the decision outside the traced function, on what it returned",
             "static_argnums, if this is an argument that is a plain Python value",
         ),
@@ -28,6 +31,7 @@ _INSTEAD = {
         "a Python int is needed here, as for range(), a shape or an index into a list",
         (
             "numr.fori_loop, numr.vmap or operations on whole arrays, for a loop of that length",
+            "@numr.jit(control_flow=True), which makes a loop in the graph of `for i in range(n)`",
             "x[i] on a numr array in place of an index into a Python list; x.shape[k] for sizes",
             "static_argnums, if this is an argument that is a plain Python value",
         ),
