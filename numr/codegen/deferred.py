@@ -44,14 +44,19 @@ def _cost(expr: Expr) -> int:
     return int(expr.data.cost) if expr.kind == "op" else 1
 
 
+def loop_axes(roots: Sequence[Expr], axis: Axis) -> frozenset[Axis]:
+    """The rounds of a loop, and of those inside it."""
+    return frozenset((axis, *(e.data for e in reachable(roots) if e.kind == "rounds")))
+
+
 def branches(roots: Sequence[Expr], axis: Axis) -> list[Branch]:
-    """The branches worth having among what changes along an axis.
+    """The branches worth having among what changes along an axis, and those of loops inside.
 
     Args:
         roots: all results.
         axis: the rounds of a loop; what does not depend on it is computed before them.
     """
-    order = reachable(roots)
+    order, axes = reachable(roots), loop_axes(roots, axis)
     users: dict[Expr, list[Expr]] = {}
     for e in order:
         for a in e.args:
@@ -60,14 +65,14 @@ def branches(roots: Sequence[Expr], axis: Axis) -> list[Branch]:
     levels: dict[Expr, int] = {}
     for e in order:
         level = max((levels[a] for a in e.args), default=0)
-        if e.kind == "op" and e.data is S.select and axis in e.free:
+        if e.kind == "op" and e.data is S.select and not axes.isdisjoint(e.free):
             groups.setdefault((e.args[0], e.free, level), []).append(e)
             level += 1
         levels[e] = level
     needed = set(roots)
     found = []
     for choices in groups.values():
-        sides = tuple(_only(order, users, needed, choices, side, axis) for side in (1, 2))
+        sides = tuple(_only(order, users, needed, choices, side, axes) for side in (1, 2))
         branch = Branch(tuple(choices), (sides[0], sides[1]))
         if max(branch.costs) >= WORTH:
             found.append(branch)
@@ -80,7 +85,7 @@ def _only(
     needed: set[Expr],
     choices: Sequence[Expr],
     side: int,
-    axis: Axis,
+    axes: frozenset[Axis],
 ) -> frozenset[Expr]:
     """What only one side of choices needs."""
     chosen = set(choices)
@@ -92,7 +97,48 @@ def _only(
         return user in found
 
     for e in reversed(order):
-        changes = axis in e.free and e not in needed and e not in chosen and e in users
+        changes = not axes.isdisjoint(e.free) and e not in needed and e not in chosen and e in users
         if changes and all(is_only(user, e) for user in users[e]):
             found.add(e)
     return frozenset(e for e in found if e.kind not in ("const", "size", "axis"))
+
+
+def while_it_changes(
+    nexts: Sequence[Expr], carried: Sequence[Expr], axis: Axis
+) -> tuple[Expr, list[Expr]] | None:
+    """The condition under which a round changes anything, and what is carried on then; None if there is
+    none that stays false once it is.
+
+    Args:
+        nexts: what is carried into the next round.
+        carried: what the round began with.
+        axis: the rounds.
+    """
+    condition: Expr | None = None
+    found = []
+    for x, before in zip(nexts, carried, strict=True):
+        if x is before:
+            found.append(x)
+            continue
+        if x.kind != "op" or x.data is not S.select or x.args[2] is not before:
+            return None
+        if condition not in (None, x.args[0]):
+            return None
+        condition = x.args[0]
+        found.append(x.args[1])
+    if condition is None:
+        return None
+    # Of what changes from round to round it may depend on what is carried alone.
+    stack, own = [condition], set(carried)
+    seen = {condition}
+    while stack:
+        e = stack.pop()
+        if e in own or axis not in e.free:
+            continue
+        if e.kind in ("axis", "load", "guarded"):
+            return None
+        for a in e.args:
+            if a not in seen:
+                seen.add(a)
+                stack.append(a)
+    return condition, found

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from numr.codegen.deferred import branches
+from numr.codegen.deferred import branches, loop_axes, while_it_changes
+from numr.codegen.emit import Emitter
 from numr.codegen.kernel import (
     Assign,
-    Break,
     Declare,
     If,
     InvalidKernel,
@@ -25,7 +25,6 @@ from numr.codegen.kernel import (
     Value,
     Var,
 )
-from numr.codegen.lower import Emitter
 from numr.codegen.lowered import BEGIN, END, Lowered, Temporary
 from numr.codegen.prepare import collapse, factors, reachable, roots_of
 from numr.codegen.region import Axis, Expr, ExprBuilder, Loop, Output, Region
@@ -142,9 +141,10 @@ class _LoopKernel:
             outputs.append(("flag", 0, int32))
         grid_sizes = tuple(f for a in lanes for f in factors(a.extent)) or (1,)
         rounds = (RECKONED,) if self.go is not None else factors(self.loop.axis.extent)
-        stage = _finish(
-            emitter, self.region, outputs, grid_sizes, self.schedule.block, (*grid_sizes, *rounds)
-        )
+        inside = loop_axes([o.expr for o in self.region.outputs], self.loop.axis)
+        work = [f for a in inside if a is not self.loop.axis for f in factors(a.extent)]
+        volume = (*grid_sizes, *rounds, *work)
+        stage = _finish(emitter, self.region, outputs, grid_sizes, self.schedule.block, volume)
         repeats = self.go is not None
         stage = replace(
             stage,
@@ -165,10 +165,17 @@ class _LoopKernel:
             more = emitter.fresh(bool_)
             emitter.statement(Declare(more, Literal(True, bool_)))
         self._open_rounds(begin, end)
+        nexts = [c.following.expr for c in self.carried]
         if self.go is not None and more is not None:
-            stop = emitter.let("invert", (emitter.value(self.go.expr),), bool_)
-            emitter.statement(If(stop, [Assign(more, Literal(False, bool_)), Break()]))
-        self._round(self.carried, self.rows)
+            emitter.stop_unless(self.go.expr, Assign(more, Literal(False, bool_)))
+        elif not self.rows:
+            loads = {id(c): e for e, c in self.loads.items()}
+            before = [loads.get(id(c), c.following.expr) for c in self.carried]
+            stop = while_it_changes(nexts, before, self.loop.axis)
+            if stop is not None:
+                emitter.stop_unless(stop[0])
+                nexts = stop[1]
+        self._round(self.carried, nexts, self.rows)
         emitter.close(self.loop.axis)
         for c in self.carried:
             self._keep(c)
@@ -191,23 +198,21 @@ class _LoopKernel:
         load = Let(before, "load", (place,), c.buffer)
         emitter.statement(If(self.resumed, [load, Assign(c.var, before)]))
 
-    def _round(self, carried: Sequence[_Carried], rows: Sequence[Output]) -> None:
+    def _round(
+        self, carried: Sequence[_Carried], nexts: Sequence[Expr], rows: Sequence[Output]
+    ) -> None:
         """Compute everything, then store and assign: nothing is overwritten that is still read."""
         emitter = self.emitter
-        new = [emitter.value(c.following.expr) for c in carried]
+        new = [emitter.value(x) for x in nexts]
         stores = [self._store(o) for o in rows]
         for store in stores:
             emitter.statement(store)
-        variables = {c.var for c in carried}
-        for k, (c, value) in enumerate(zip(carried, new, strict=True)):
-            if value in variables and value is not c.var:
-                new[k] = emitter.fresh(c.start.dtype)
-                emitter.statement(Declare(new[k], value))  # type: ignore[arg-type]
-        for c, value in zip(carried, new, strict=True):
-            if c.var is not None and value is not c.var:
-                emitter.statement(Assign(c.var, value))
-            elif c.var is None:
-                emitter.statement(Store(c.buffer, emitter.linear(c.index, c.shape), value))
+        kept = [(c, value) for c, value in zip(carried, new, strict=True) if c.var is None]
+        for c, value in kept:
+            emitter.statement(Store(c.buffer, emitter.linear(c.index, c.shape), value))
+        variables = [c.var for c in carried if c.var is not None]
+        if variables:
+            emitter.carry_on(variables, new)
 
     def _store(self, o: Output) -> Statement:
         value = self.emitter.value(o.expr)
@@ -251,9 +256,11 @@ class _LoopKernel:
             if c.var is None:
                 place = emitter.linear(c.index, c.shape)
                 known[e] = emitter.let("load", (place,), c.start.dtype, c.buffer)
-        self._round(own, [o for o in self.rows if lane in o.axes])
+        self._round(own, [c.following.expr for c in own], [o for o in self.rows if lane in o.axes])
         emitter.close(lane)
-        self._round(shared, [o for o in self.rows if lane not in o.axes])
+        self._round(
+            shared, [c.following.expr for c in shared], [o for o in self.rows if lane not in o.axes]
+        )
         emitter.close(self.loop.axis)
         for c in shared:
             self._keep(c)

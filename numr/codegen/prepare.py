@@ -59,6 +59,10 @@ def remake(builder: ExprBuilder, expr: Expr, args: tuple[Expr, ...]) -> Expr:
         return builder.load(expr.data, args[:-1], expr.dtype, args[-1])
     if kind in ("cast", "bitcast"):
         return getattr(builder, kind)(args[0], expr.dtype)  # type: ignore[no-any-return]
+    if kind == "rounds":
+        return builder.rounds(expr.data, args[: len(args) // 2], args[len(args) // 2 :])
+    if kind == "result":
+        return builder.result(args[0], expr.data)
     monoid, axes = expr.data
     return builder.reduce(monoid, axes, args[0])
 

@@ -361,7 +361,7 @@ class _Assembler:
             self._launches(part, outputs)
 
     def _launches(self, step: RegionStep, outputs: dict[tuple[str, int], int]) -> None:
-        hints = {dim: self.hints[dim.index] for dim in self.graph.table.dims}
+        hints = dict(zip(self.graph.table.dims, self.hints, strict=False))
         schedule = choose(step.region, hints, self.device, config.get().deterministic)
         limits = {dim: size for dim, size in hints.items() if size <= BUCKETS[-1]}
         lowered = lower(step.region, schedule, self.native, self.fast_math, limits)

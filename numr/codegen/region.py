@@ -7,11 +7,11 @@ of loops, threads or storage; `schedule.py` and `lower.py` decide those.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from numr.dtypes import DType
+from numr.dtypes import DType, bool_
 from numr.ir.dims import Extent
 from numr.ir.scalar import ScalarOp
 
@@ -55,6 +55,9 @@ class Expr:
     bitcast None                      (x,)                      the target, of equal width
     cast    None                      (x,)                      the target
     reduce  (Monoid, (Axis, ...))     (body,)                   the body's (its accumulator's too)
+    rounds  Axis                      starts, then nexts        of a loop inside: what it carries, by number
+    carried (Axis, number)            ()                        what its rounds begin with
+    result  number                    (rounds,)                 what it ends with
     """
 
     __slots__ = ("args", "data", "dtype", "free", "kind", "number")
@@ -100,7 +103,9 @@ class ExprBuilder:
         key = (kind, repr(data) if kind == "const" else data, args, dtype)
         found = self.table.get(key)
         if found is None:
-            free: frozenset[Axis] = frozenset((data,)) if kind == "axis" else frozenset()
+            free: frozenset[Axis] = frozenset()
+            if kind in ("axis", "carried"):
+                free = frozenset((data,) if kind == "axis" else data[:1])
             if args:
                 free = free.union(*(a.free for a in args)).difference(bound)
             found = Expr(kind, data, args, dtype, free, len(self.table))
@@ -138,6 +143,15 @@ class ExprBuilder:
 
     def bitcast(self, x: Expr, dtype: DType) -> Expr:
         return self._make("bitcast", None, (x,), dtype)
+
+    def rounds(self, axis: Axis, starts: Sequence[Expr], nexts: Sequence[Expr]) -> Expr:
+        return self._make("rounds", axis, (*starts, *nexts), bool_, bound=(axis,))
+
+    def carried(self, axis: Axis, number: int, dtype: DType) -> Expr:
+        return self._make("carried", (axis, number), (), dtype)
+
+    def result(self, rounds: Expr, number: int) -> Expr:
+        return self._make("result", number, (rounds,), rounds.args[number].dtype)
 
     def reduce(self, monoid: Monoid, axes: tuple[Axis, ...], body: Expr) -> Expr:
         return self._make("reduce", (monoid, axes), (body,), body.dtype, bound=axes)

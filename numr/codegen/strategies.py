@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+from numr.codegen.emit import Emitter, identity
 from numr.codegen.kernel import (
     Accumulate,
     Buffer,
@@ -16,7 +17,6 @@ from numr.codegen.kernel import (
     Value,
     used,
 )
-from numr.codegen.lower import Emitter, identity
 from numr.codegen.lowered import BEGIN, END, Blocks, Lowered, Stage, Temporary
 from numr.codegen.prepare import collapse, factors, reachable
 from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Output, Region

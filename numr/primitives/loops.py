@@ -12,6 +12,7 @@ from numr.ir.body import Body
 from numr.ir.dims import Shape
 from numr.ir.interpret import Evaluate, evaluate
 from numr.ir.node import Node
+from numr.ir.transforms.substitute import substitute
 from numr.ir.transforms.transpose import transpose as transpose_graph
 from numr.primitives.control import (
     Control,
@@ -32,7 +33,14 @@ from numr.primitives.control import (
 from numr.primitives.elementwise import add
 from numr.primitives.guards import add_cotangents
 from numr.primitives.reduction import reduce_or
-from numr.primitives.shape import batched_first, move_axis, zeros_like
+from numr.primitives.shape import (
+    CONCAT,
+    SLICE,
+    batched_first,
+    move_axis,
+    reshape,
+    zeros_like,
+)
 from numr.primitives.source import param_like
 
 
@@ -66,6 +74,24 @@ class Scan(Control):
             empty = np.empty((0, *map(int, out.shape)), out.dtype.dtype)
             made.append(np.stack([row[k] for row in rows]) if length else empty)
         return [*carry, *made]
+
+    def written_out(self, node: Node) -> Node:
+        """The result without a loop, step after step."""
+        params = node.params
+        body, carries, length = params["body"], params["carries"], int(params["length"])
+        fixed, carry, xs = split(node.inputs, params["consts"], carries)
+        rows: list[Any] = [None] * length
+        for t in reversed(range(length)) if params["reverse"] else range(length):
+            given = [*fixed, *carry, *(row(x, t) for x in xs)]
+            out = substitute(body.outputs, dict(zip(body.params, given, strict=True)))
+            carry, rows[t] = out[:carries], out[carries:]
+        index = params["index"]
+        if index < carries:
+            return carry[index]
+        parts = [reshape(r[index - carries], (1, *node.shape[1:])) for r in rows]
+        return (
+            zeros_like(node) if not parts else parts[0] if length == 1 else CONCAT(*parts, axis=0)
+        )
 
     def jvp(
         self, out: Node, operands: tuple[Node, ...], tangents: Sequence[Node | None], **params: Any
@@ -393,6 +419,13 @@ class While(Control):
             index=params["index"],
         )
         return node, 0 if carry[params["index"]] else None  # type: ignore[return-value]
+
+
+def row(x: Node, t: int) -> Node:
+    """A row of an array."""
+    rest = x.shape[1:]
+    part = SLICE(x, starts=(t, *(0 for _ in rest)), sizes=(1, *rest), steps=(1,) * x.rank)
+    return reshape(part, rest)
 
 
 SCAN = Scan("scan", "A loop of known length over rows, with what is carried from step to step.")

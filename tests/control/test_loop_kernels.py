@@ -315,3 +315,75 @@ def test_steps_are_checked_with_the_rounding_errors_of_all_rounds(name: str) -> 
                 lambda c: c[1] < 30, lambda c: (nr.tanh(w @ c[0]) + c[0], c[1] + 1), (h, 0)
             )[0]
         nr.jit(nr.vmap(f))(x)
+
+
+def implicit(x: Any, steps: int = 5) -> Any:
+    """Backward Euler: Newton's iteration inside every step."""
+
+    def step(x: Any, _: Any) -> Any:
+        newton = lambda y: y - (y - x + 0.3 * y**3) / (1.0 + 0.9 * y * y)
+        y = nr.while_loop(lambda y: abs(y - x + 0.3 * y**3) > 1e-12, newton, x, max_steps=50)
+        return y, None
+
+    return nr.scan(step, x, length=steps)[0]
+
+
+def implicit_in_python(x: float, steps: int = 5) -> float:
+    for _ in range(steps):
+        y = x
+        while abs(y - x + 0.3 * y**3) > 1e-12:
+            y = y - (y - x + 0.3 * y**3) / (1.0 + 0.9 * y * y)
+        x = y
+    return x
+
+
+def powers(a: Any, n: int) -> Any:
+    """A matrix product by loops in loops, over a state of four numbers."""
+
+    def multiply(c: Any, k: Any) -> Any:
+        def add(i: Any, total: Any) -> Any:
+            return total + c[:, i][:, None] * a[i][None, :] * (1.0 + 0.1 * k)
+
+        return nr.fori_loop(0, a.shape[0], add, nr.zeros_like(c)), nr.sum(c)
+
+    return nr.scan(multiply, nr.eye(2), nr.arange(float(n)))
+
+
+@pytest.mark.parametrize("n", [None, 1, 130])
+def test_loops_inside_loops(n: Any, cut: None) -> None:
+    x = RNG.uniform(-3, 3, () if n is None else n)
+    f = implicit if n is None else nr.vmap(implicit)
+    assert in_one_kernel(f, x)
+    close(nr.jit(f)(x), [np.vectorize(implicit_in_python)(x)], 1e-10)
+    slope = nr.grad(implicit) if n is None else nr.vmap(nr.grad(implicit))
+    h = 1e-6
+    want = (np.vectorize(implicit_in_python)(x + h) - np.vectorize(implicit_in_python)(x - h)) / (
+        2 * h
+    )
+    np.testing.assert_allclose(nr.jit(slope)(x).numpy(), want, rtol=1e-6)
+    a = RNG.normal(size=(2, 2) if n is None else (n, 2, 2))
+    g = (lambda a: powers(a, 6)) if n is None else nr.vmap(lambda a: powers(a, 6))
+    assert in_one_kernel(g, a)
+    c, sums = np.broadcast_to(np.eye(2), a.shape), []
+    for k in range(6):
+        sums.append(c.sum((-1, -2)))
+        c = c @ a * (1.0 + 0.1 * k)
+    close(nr.jit(g)(a), [c, np.stack(sums, -1)])
+
+
+def test_rounds_that_would_change_nothing_are_left_out() -> None:
+    """A loop with `max_steps` ends when it has ended."""
+    f = nr.jit(lambda x: nr.while_loop(lambda x: x < 8.0, lambda x: x * 2.0, x, max_steps=1 << 40))
+    assert f(1.0).item() == 8.0
+    assert f(np.nan).numpy() != f(np.nan).numpy()
+    assert nr.jit(nr.vmap(lambda x: f(x)))(np.array([0.5, 3.0, 9.0])).tolist() == [8.0, 12.0, 9.0]
+    # But not where a round may change something after one that did not.
+    skips = nr.jit(
+        lambda x: nr.fori_loop(
+            0, 6, lambda i, c: nr.cond(i % 2 == 0, lambda c: c + 1.0, lambda c: c, c), x
+        )
+    )
+    assert skips(0.5).item() == 3.5
+    rows = nr.array([0.0, 1.0, 0.0, 1.0])
+    taken = nr.jit(lambda x: nr.scan(lambda c, r: (nr.where(r > 0, c + r, c), None), x, rows)[0])
+    assert taken(0.5).item() == 2.5
