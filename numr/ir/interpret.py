@@ -12,7 +12,6 @@ from numr.dtypes import float16
 from numr.ir.node import Node, toposort
 from numr.ir.primitive import siblings_key
 
-
 Evaluate = Callable[[Node, Sequence[Any]], Any]
 
 
