@@ -12,7 +12,10 @@ from types import ModuleType
 import pytest
 
 FOLDER = Path(__file__).parents[2] / "examples"
-NAMES = ["fit_image_filter", "fit_lynx_hare", "logistic_newton", "option_greeks", "solar_system"]
+NAMES = [
+    *("fit_image_filter", "fit_lynx_hare", "logistic_newton", "option_greeks", "pid_controller"),
+    "solar_system",
+]
 CHOOSE = ["fit_image_filter"]  # these take the fastest device there is, unless told
 RUNS = [
     *((name, "cpu") for name in NAMES),
