@@ -1,9 +1,8 @@
 """The Lotka-Volterra equations fitted to the Hudson Bay Company's pelts of lynx and hare, 1900 to 1920.
 
-The equations are integrated by a Runge-Kutta method in a `numr.scan` of every year's steps; `numr.jacfwd`
-differentiates through the integrator, and Levenberg and Marquardt's method fits the four rates and where
-the animals began to the logarithms of the counts. SciPy's adaptive integrator and least squares, which know
-nothing of numr, are the check.
+The equations are integrated by the adaptive method of `dormand_prince.py`; `numr.jacfwd` differentiates through
+its loop, and Levenberg and Marquardt's method fits the four rates and where the animals began to the logarithms
+of the counts. SciPy's integrator and least squares, which know nothing of numr, are the check.
 
     python examples/fit_lynx_hare.py [--quick] [--output DIR]
 """
@@ -15,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from dormand_prince import integrate
 from scipy.integrate import solve_ivp
 from scipy.optimize import least_squares
 
@@ -42,36 +42,20 @@ def change(rates: Any, animals: Any) -> Any:
     return births * hares - caught * hares * lynxes, growth * hares * lynxes - deaths * lynxes
 
 
-def counts(logs: Any, steps: int) -> tuple[Any, Any]:
+def counts(logs: Any, tolerance: float) -> tuple[Any, Any]:
     """Hares and lynxes in every year; `logs` are the logarithms of the rates and of the first counts."""
     numbers = nr.exp(logs)
     rates = tuple(numbers[k] for k in range(4))
-    h = 1 / steps
-
-    def plus(animals: Any, slope: Any, time: float) -> Any:
-        return tuple(a + time * s for a, s in zip(animals, slope, strict=True))
-
-    def step(animals: Any, _: Any) -> Any:
-        one = change(rates, animals)
-        two = change(rates, plus(animals, one, h / 2))
-        three = change(rates, plus(animals, two, h / 2))
-        four = change(rates, plus(animals, three, h))
-        slope = tuple(
-            (a + 2 * b + 2 * c + d) / 6 for a, b, c, d in zip(one, two, three, four, strict=True)
-        )
-        return plus(animals, slope, h), None
-
-    def year(animals: Any, _: Any) -> Any:
-        return nr.scan(step, animals, length=steps)[0], animals
-
-    return nr.scan(year, (numbers[4], numbers[5]), length=len(YEARS))[1]
+    slope = lambda time, animals: nr.stack(change(rates, (animals[0], animals[1])))
+    animals, _ = integrate(slope, numbers[4:], YEARS - 1900.0, tolerance, tolerance)
+    return animals[:, 0], animals[:, 1]
 
 
-def fit(steps: int) -> tuple[np.ndarray, float]:
+def fit(tolerance: float) -> tuple[np.ndarray, float]:
     """The logarithms of the fitted numbers, and half the sum of squares there."""
 
     def residuals(logs: Any) -> Any:
-        hares, lynxes = counts(logs, steps)
+        hares, lynxes = counts(logs, tolerance)
         return nr.concat([nr.log(hares) - np.log(HARES), nr.log(lynxes) - np.log(LYNXES)])
 
     def value_and_jacobian(logs: Any) -> Any:
@@ -136,12 +120,13 @@ def picture(path: Path, logs: np.ndarray) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="longer steps of the integrator")
+    parser.add_argument(
+        "--quick", action="store_true", help="a coarser tolerance of the integrator"
+    )
     parser.add_argument("--output", default="examples/output", help="folder of the picture")
     options = parser.parse_args(argv)
 
-    steps = 10 if options.quick else 50
-    logs, cost = fit(steps)
+    logs, cost = fit(1e-6 if options.quick else 1e-9)
     theirs, their_cost = scipys_fit()
     for name, rate in zip(NAMES, np.exp(logs[:4]), strict=True):
         print(f"{name:18} {rate:.4f} a year")

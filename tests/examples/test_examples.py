@@ -13,13 +13,30 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "examples"
 NAMES = [
-    *("fit_image_filter", "fit_lynx_hare", "logistic_newton", "option_greeks", "pid_controller"),
-    "solar_system",
+    *(
+        "dormand_prince",
+        "fit_image_filter",
+        "fit_lynx_hare",
+        "hidden_markov",
+        "kalman_filter",
+        "lbfgs",
+    ),
+    *(
+        "logistic_newton",
+        "mandelbrot",
+        "option_greeks",
+        "pid_controller",
+        "root_finding",
+        "solar_system",
+        "tridiagonal",
+    ),
 ]
 CHOOSE = ["fit_image_filter"]  # these take the fastest device there is, unless told
+# Loops within loops, of many small kernels: on a software driver of WebGPU each takes half a minute.
+LONG = ["dormand_prince", "fit_lynx_hare", "hidden_markov", "kalman_filter", "lbfgs"]
 RUNS = [
     *((name, "cpu") for name in NAMES),
-    *((name, "webgpu") for name in NAMES if name not in CHOOSE),
+    *((name, "webgpu") for name in NAMES if name not in (*CHOOSE, *LONG)),
     *(pytest.param(name, "cuda", marks=pytest.mark.gpu) for name in NAMES),
 ]
 
