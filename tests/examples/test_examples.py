@@ -13,23 +13,19 @@ import pytest
 
 FOLDER = Path(__file__).parents[2] / "examples"
 NAMES = [
-    *(
-        "dormand_prince",
-        "fit_image_filter",
-        "fit_lynx_hare",
-        "hidden_markov",
-        "kalman_filter",
-        "lbfgs",
-    ),
-    *(
-        "logistic_newton",
-        "mandelbrot",
-        "option_greeks",
-        "pid_controller",
-        "root_finding",
-        "solar_system",
-        "tridiagonal",
-    ),
+    "dormand_prince",
+    "fit_image_filter",
+    "fit_lynx_hare",
+    "hidden_markov",
+    "kalman_filter",
+    "lbfgs",
+    "logistic_newton",
+    "mandelbrot",
+    "option_greeks",
+    "pid_controller",
+    "root_finding",
+    "solar_system",
+    "tridiagonal",
 ]
 CHOOSE = ["fit_image_filter"]  # these take the fastest device there is, unless told
 # Loops within loops, of many small kernels: on a software driver of WebGPU each takes half a minute.
