@@ -168,8 +168,8 @@ def _text(x: Any) -> str:
     """A leaf in a message: an array by its type, anything else as it is."""
     if isinstance(x, Array) or (is_number(x) and not is_python_number(x)):
         return f"shape {shape_text(x.shape)} {x.dtype}"
-    text = repr(x)
-    return text if len(text) <= 60 else f"a {type(x).__name__}"
+    plain = x is None or isinstance(x, (str, bytes)) or is_python_number(x)
+    return repr(x) if plain and len(repr(x)) <= 60 else f"a {type(x).__name__}"
 
 
 def _form(flat: Flat) -> str:

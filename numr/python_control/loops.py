@@ -80,7 +80,7 @@ def _unrolled(waiting: Iterable[Any], iterable: Any, body: Function, site: Site)
     """What is left of a loop over a list or the like, each round a branch."""
     if not isinstance(iterable, Sized):
         raise messages.endless_iterator(type(iterable).__name__)
-    site.refuse_within()
+    site.refuse()
     for item in waiting:
         _unless_stopped(lambda item=item: body(item), site)
 
@@ -237,7 +237,7 @@ def _leaf_of(x: Any) -> Leaf:
 
 def while_traced(test: Function, body: Function, site: Site, certain: bool = False) -> None:
     """A `while` as numr.while_loop. `certain` if the first round is sure to run."""
-    site.refuse_within()
+    site.refuse()
     before = site.get()
     always = False
     with site.traced(before):
@@ -270,7 +270,7 @@ def while_traced(test: Function, body: Function, site: Site, certain: bool = Fal
 
 def for_traced(rows: Rows, first: int, body: Function, site: Site) -> None:
     """A `for` as numr.scan, or as numr.while_loop where its length is traced; from element `first` on."""
-    site.refuse_within()
+    site.refuse()
     known = not isinstance(rows.length, Array)
     if known and rows.length <= first:
         return

@@ -32,8 +32,8 @@ def if_(test: Any, then: Function, otherwise: Function, **facts: Any) -> None:
     if not is_traced(test):
         return then() if test else otherwise()  # type: ignore[no-any-return]
     site = Site((then, otherwise), **facts)
-    site.refuse_within()
     site.begin()
+    site.refuse()
     return branch(truth(test, "`if`"), then, otherwise, site)
 
 

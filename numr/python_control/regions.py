@@ -11,6 +11,7 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -80,8 +81,9 @@ def _reaches(values: Iterable[Any], wanted: Any) -> bool:
             waiting += x.values()
         elif isinstance(x, (list, tuple, set, frozenset, deque)):
             waiting += x
-        elif not isinstance(x, (Array, type)) and hasattr(x, "__dict__") and not callable(x):
-            waiting += vars(x).values()
+        elif not isinstance(x, (Array, type, ModuleType)) and not callable(x):
+            attributes = getattr(x, "__dict__", None)
+            waiting += attributes.values() if isinstance(attributes, dict) else ()
     return False
 
 

@@ -88,6 +88,7 @@ def _function_of(node: names.Function, function: types.FunctionType) -> Callable
     factory = ast.FunctionDef(
         "numr.factory", ast.arguments([], given, None, [], [], None, []), [node], []
     )
+    factory.type_params = []  # type: ignore[attr-defined]  # which Python 3.12 asks for
     module = ast.Module([ast.fix_missing_locations(ast.copy_location(factory, node))], [])
     compiled = compile(
         module, code.co_filename, "exec", flags=code.co_flags & _FUTURES, dont_inherit=True

@@ -202,6 +202,7 @@ class _Writer:
         arguments = ast.arguments([], [ast.arg(item)] if item else [], None, [], [], None, [])
         inside = declared + (written or self.block(body))
         made = ast.FunctionDef(f"numr.{name}", arguments, inside or [ast.Pass()], [])
+        made.type_params = []  # type: ignore[attr-defined]  # which Python 3.12 asks for
         return ast.fix_missing_locations(ast.copy_location(made, like))
 
     def _call(

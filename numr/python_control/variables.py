@@ -52,18 +52,28 @@ class _Contents:
     """What is in an array, a list or a dict that changes in place, for all who hold it."""
 
     def __init__(self, name: str, holder: Any) -> None:
-        if isinstance(holder, np.ndarray):
-            raise messages.changes_numpy(name)
-        if not isinstance(holder, (Array, list, dict)):
-            raise messages.changes_unknown(name, type(holder).__name__)
-        regions.check_change(holder, f"{name}[...]", False)
-        self.holder = holder
+        self.name, self.holder = name, holder
+
+    def refuse(self) -> None:
+        """Raise for what cannot be carried."""
+        if isinstance(self.holder, np.ndarray):
+            raise messages.changes_numpy(self.name)
+        if not isinstance(self.holder, (Array, list, dict)):
+            raise messages.changes_unknown(self.name, type(self.holder).__name__)
+        regions.check_change(self.holder, f"{self.name}[...]", False)
 
     def get(self) -> Any:
-        return self.holder.copy() if not isinstance(self.holder, Array) else self.holder.__copy__()
+        if isinstance(self.holder, Array):
+            return self.holder.__copy__()
+        copied = isinstance(self.holder, (list, dict, np.ndarray))
+        return self.holder.copy() if copied else MISSING
 
     def put(self, value: Any) -> None:
-        if isinstance(self.holder, list):
+        if value is MISSING:
+            return
+        if isinstance(self.holder, np.ndarray):
+            self.holder[...] = value
+        elif isinstance(self.holder, list):
             self.holder[:] = value
         elif isinstance(self.holder, dict):
             self.holder.clear()
@@ -120,7 +130,7 @@ class Site:
         self._slots: dict[str, _Variable | _Contents] = {}
 
     def begin(self) -> None:
-        """Find the variables; only where a primitive is made, so that errors are about nothing else."""
+        """Find the variables, and what changes in place."""
         self._slots = {n: _Variable(self._cells[n]) for n in (*self.names, *self.scratch)}
         seen: set[int] = set()
         for name in self.changed:
@@ -134,9 +144,13 @@ class Site:
             return _Variable(self._cells[name]).get()
         return self.functions[0].__globals__.get(name, MISSING)
 
-    def refuse_within(self) -> None:
+    def refuse(self) -> None:
+        """Before a primitive is made: raise for what cannot be part of it."""
         if self.within is not None:
             raise messages.traced_within(self.word, self.within)
+        for slot in self._slots.values():
+            if isinstance(slot, _Contents):
+                slot.refuse()
 
     def everything(self) -> Values:
         """All variables that are assigned, and what changes in place."""

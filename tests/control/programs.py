@@ -17,10 +17,15 @@ class Program:
     Args:
         seed: which.
         traced_ranges: whether loops go over `range(n)` of an argument, too.
+        whiles: whether there are `while` loops.
+        arrays: whether elements of an array are read and assigned.
     """
 
-    def __init__(self, seed: int, traced_ranges: bool = True, whiles: bool = True) -> None:
+    def __init__(
+        self, seed: int, traced_ranges: bool = True, whiles: bool = True, arrays: bool = False
+    ) -> None:
         self.random = random.Random(seed)
+        self.arrays = arrays
         self.traced_ranges = traced_ranges
         self.whiles = whiles
         self.counters = 0
@@ -28,8 +33,11 @@ class Program:
 
     def write(self) -> str:
         self.lines = ["def program(a, b, n, xs):", "    c, k = 0.25, 0"]
+        if self.arrays:
+            self.lines.append("    w = 2.0 * xs")
         self.block(1, 4, loops=0)
-        self.lines.append("    return a - 2.0 * b + 3.0 * c + k")
+        last = " + w[0] - w[1] * w[2]" if self.arrays else ""
+        self.lines.append(f"    return a - 2.0 * b + 3.0 * c + k{last}")
         return "\n".join(self.lines) + "\n"
 
     def number(self) -> str:
@@ -44,6 +52,8 @@ class Program:
                 f"{pick(CONSTANTS)}",
             ]
         )
+        if self.arrays and self.random.random() < 0.2:
+            found = f"0.5 * w[{pick(('k % 3', '-1'))}] - 0.1 * {x}"
         if self.random.random() < 0.2:
             found = f"({found} if {self.test()} else 0.7 * {x})"
         return found
@@ -96,6 +106,9 @@ class Program:
             self.add(depth + 1, pick(("break", "continue", "break")))
         elif chance < 0.66 and depth > 1:
             self.add(depth, f"return {self.number()}")
+        elif self.arrays and chance < 0.72:
+            place = pick(("k % 3", "0", "-1"))
+            self.add(depth, f"w[{place}] {pick(('=', '+='))} {self.number()}")
         elif chance < 0.75:
             self.add(depth, "k += 1")
         elif chance < 0.8:

@@ -215,6 +215,36 @@ def matched(x: float, kind: str = "double") -> float:
     return x
 
 
+def inner_list(x: float) -> Any:
+    if x > 0:
+        rows = []
+        rows.append(x)
+        rows.append(2 * x)
+        y = rows
+    else:
+        y = [x, 0.0]
+    return y
+
+
+def helper_in_a_branch(x: float) -> float:
+    if x > 0:
+        import math
+
+        def twice(v: float) -> float:
+            return v * 2 if v > 1 else v + math.pi
+
+        x = twice(x)
+    return x
+
+
+def over_table(table: Any) -> float:
+    best = -np.inf
+    for row in table:
+        for v in row:
+            best = v if v > best else best
+    return best
+
+
 def deletes(x: float) -> float:
     t = x
     if x > 0:
@@ -247,6 +277,9 @@ CASES: list[tuple[Callable[..., Any], list[tuple[Any, ...]]]] = [
     (handled, [(1.0,), (-1.0,)]),
     (matched, [(1.0,), (-1.0,)]),
     (deletes, [(1.0,), (-1.0,)]),
+    (inner_list, [(1.0,), (-1.0,)]),
+    (helper_in_a_branch, [(0.5,), (2.0,), (-1.0,)]),
+    (over_table, [(XS.reshape(2, 2),)]),
 ]
 
 
@@ -304,6 +337,42 @@ def test_order_of_effects_and_unbound_variables() -> None:
 
     with pytest.raises(UnboundLocalError, match="'i'"):
         nr.control_flow(after_no_rounds)()
+
+
+def test_anything_may_change_where_python_decides() -> None:
+    def f(x: Any, n: int, limit: int) -> Any:
+        array, table, letters = np.zeros(4), {"a": 0}, bytearray(4)
+        for i in range(n):
+            array[i] = i
+            letters[i] = 65 + i
+            table["a"] += 1
+            if i == limit:
+                break
+        return x * array.sum() + table["a"] + len(letters.strip(b"\0"))
+
+    assert nr.control_flow(f)(2.0, 4, 2) == f(2.0, 4, 2) == 12.0
+    assert nr.jit(lambda x: nr.control_flow(f)(x, 4, 2))(2.0).item() == 12.0
+
+
+def test_a_round_that_is_taken_back_leaves_nothing() -> None:
+    """The first round runs in Python until its `break` turns out to be traced."""
+
+    def f(x: Any) -> Any:
+        rows, counts, total = nr.zeros(3), {"n": 0}, np.zeros(2)
+        for i in range(3):
+            rows[i] = rows[i] + x
+            counts["n"] += 1
+            total += 1.0
+            if x > 2:
+                break
+            x = x + 1
+        return rows, counts, total
+
+    for x in (0.0, 1.5, 5.0):
+        for got, want in zip(
+            nr.tree.leaves(nr.jit(f, control_flow=True)(x)), nr.tree.leaves(f(x)), strict=True
+        ):
+            np.testing.assert_array_equal(got, want)
 
 
 def test_loops_python_knows_are_unrolled_and_see_numbers() -> None:
