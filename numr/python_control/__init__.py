@@ -31,7 +31,8 @@ def control_flow(fun: F) -> F:
         fun: a function with source: no lambda, and not what another decorator made.
 
     Returns:
-        The function rewritten, with the same name, signature and closure. Outside traces it does what it did.
+        The function rewritten, with the same name, signature and closure; its `__wrapped__` is the one that was
+        given. Outside traces it does what that does.
 
     Raises:
         ControlFlowError: here if there is no source, and when called for what cannot be part of the graph:

@@ -14,8 +14,9 @@ from numr.ir.dims import unify_shapes
 from numr.ir.node import Node
 from numr.messages import shape_text
 from numr.primitives.elementwise import cast
+from numr.python_control.jumps import RESULT
 from numr.python_control.values import is_number, is_python_number, same_constant, weak
-from numr.python_control.variables import MISSING, RESULT, Flat, Function, Site, Values
+from numr.python_control.variables import MISSING, Flat, Function, Site, Values
 
 WAYS = ("if it holds", "otherwise")
 

@@ -12,6 +12,7 @@ from numr.array import Array, to_array
 from numr.control import Leaf, Traced
 from numr.python_control.branches import _form, _text, branch, type_text, zeros
 from numr.python_control.iterables import Rows, rows_of
+from numr.python_control.jumps import RESULT
 from numr.python_control.values import (
     is_number,
     is_python_number,
@@ -20,7 +21,7 @@ from numr.python_control.values import (
     truth,
     weak,
 )
-from numr.python_control.variables import MISSING, RESULT, Flat, Function, Site, Values
+from numr.python_control.variables import MISSING, Flat, Function, Site, Values
 
 
 def any_of(flags: Iterable[Any]) -> Any:
@@ -130,36 +131,29 @@ class Carry:
     def _complete(self, round_: Callable[[], Any], missing: list[str]) -> None:
         """Values for variables that have none before the first round: zeros of the type that a round
         gives them, which nobody reads, as it is an error if a round does."""
-        site, kept = self.site, {}
+        site = self.site
+        kept: dict[str, Flat] = {}
         everything = site.everything()
-
-        def call(_: Any) -> list[Any]:
-            round_()
-            after = site.get()
-            for name in missing:
-                if after[name] is not MISSING:
-                    kept[name] = Flat(after[name])
-            return [x for flat in kept.values() for x in flat.numbers()]
-
         for name in missing:
             why = f"the traced `{site.word}` above reads it in its first round, and nothing assigned it before"
             site.lose(name, why)
-        site.enter(self.start)
         # What is carried must not seem known: placeholders stand for it.
         flats = {
             n: Flat(v) for n, v in self.start.items() if v is not MISSING and n not in site.stops
         }
-        numbers = [x for f in flats.values() for x in f.numbers()]
-        leaves = [_leaf_of(x) for x in numbers]
 
-        def placed(arrays: Sequence[Array]) -> list[Any]:
+        def call(arrays: Sequence[Array]) -> list[Any]:
+            site.enter(self.start)
             given = iter(arrays)
             site.put({n: f.rebuilt(given) for n, f in flats.items()})
-            return call(None)
+            round_()
+            after = site.get()
+            kept.update({n: Flat(after[n]) for n in missing if after[n] is not MISSING})
+            return [x for flat in kept.values() for x in flat.numbers()]
 
-        traced = Traced(
-            f"{'while_loop' if site.word == 'while' else 'scan'}", round_, leaves, placed
-        )
+        leaves = [_leaf_of(x) for f in flats.values() for x in f.numbers()]
+        kind = "while_loop" if site.word == "while" else "scan"
+        traced = Traced(kind, round_, leaves, call)
         site.put(everything)
         types = iter(traced.results)
         for name, flat in kept.items():

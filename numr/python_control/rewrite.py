@@ -18,6 +18,8 @@ from numr.python_control.expressions import Mangled
 from numr.python_control.jumps import OPERATORS
 from numr.python_control.statements import rewrite
 
+_MARK = "__numr_control_flow__"  # on functions that are rewritten already
+
 
 def rewritten(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function with its control flow rewritten."""
@@ -27,7 +29,7 @@ def rewritten(function: Callable[..., Any]) -> Callable[..., Any]:
         raise messages.cannot_rewrite(
             function, f"a {type(function).__name__} has no source of its own"
         )
-    if OPERATORS in function.__code__.co_freevars:
+    if hasattr(function, _MARK) or OPERATORS in function.__code__.co_freevars:
         return function
     if hasattr(function, "__wrapped__"):
         why = "it is what another decorator or transform made: rewrite the function within"
@@ -106,6 +108,7 @@ def _function_of(node: names.Function, function: types.FunctionType) -> Callable
     )
     new.__kwdefaults__ = function.__kwdefaults__
     functools.update_wrapper(new, function)
+    setattr(new, _MARK, True)
     return new
 
 

@@ -11,12 +11,12 @@ import numpy as np
 from numr import messages, tree
 from numr.array import Array, to_array
 from numr.python_control import regions
+from numr.python_control.jumps import RESULT
 from numr.python_control.regions import Region
 from numr.python_control.values import fresh, is_number
 
 Function = Callable[..., Any]
 Values = dict[str, Any]
-RESULT = "numr.result"
 
 
 class _Missing:

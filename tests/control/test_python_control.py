@@ -491,6 +491,10 @@ def test_methods() -> None:
     assert nr.jit(Plain().absolute, control_flow=True)(-2.0).item() == 2.0
 
 
+def nearly_nothing(x: Any) -> Any:
+    return x + 1
+
+
 def test_helpers_and_recursion() -> None:
     @nr.control_flow
     def relu(x: Any) -> Any:
@@ -504,7 +508,8 @@ def test_helpers_and_recursion() -> None:
 
     f = nr.jit(lambda x: descend(x, 3))
     assert [f(x).item() for x in (2.0, 0.7)] == [0.5, 0.0]
-    assert nr.control_flow(relu) is relu
+    straight = nr.control_flow(nearly_nothing)
+    assert nr.control_flow(relu) is relu and nr.control_flow(straight) is straight
     assert nr.grad(relu)(2.0).item() == 1.0
     many = nr.vmap(nr.vmap(relu))(nr.asarray([[1.0, -1.0], [-2.0, 3.0]]))
     assert many.tolist() == [[1.0, 0.0], [0.0, 3.0]]

@@ -37,6 +37,14 @@ def test_all_values_traced(seed: int) -> None:
         assert got == pytest.approx(f(a, b, n, XS), rel=1e-11, abs=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(400, 408))
+def test_compiled(seed: int) -> None:
+    f = programs.compiled(programs.Program(seed, arrays=True).write(), f"program {seed}")
+    g = nr.jit(f, control_flow=True)
+    for a, b, n in ARGUMENTS:
+        assert g(a, b, n, XS).item() == pytest.approx(f(a, b, n, XS), rel=1e-11, abs=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(300, 325))
 def test_arrays_changed_in_place(seed: int) -> None:
     source = programs.Program(seed, arrays=True).write()
