@@ -99,6 +99,11 @@ class Expander:
 
     def element(self, node: Node, index: Index) -> Expr:
         """One element of a node: its expression if it is inlined, else a load."""
+        if 1 in node.shape:
+            # The only place there is, also where the element is not wanted: then it is read all the same.
+            index = tuple(
+                self._zero if n == 1 else e for e, n in zip(index, node.shape, strict=True)
+            )
         return self._expand(node, index) if self.inside(node) else self._load(node, index)
 
     def _expand(self, node: Node, index: Index) -> Expr:
