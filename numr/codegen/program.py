@@ -46,6 +46,7 @@ from numr.ir.text import Canonical
 from numr.primitives.loops import WHILE
 from numr.primitives.source import CONST, constant_value
 from numr.rules import rewrite
+from numr.rules.loops import tidied
 
 
 @dataclass(slots=True)
@@ -197,6 +198,7 @@ def _assembled(
 ) -> Program:
     """A graph as steps; its kernels are added to those there are."""
     outputs = rewrite(graph.inputs, graph.outputs, fast_math)
+    outputs = tidied(outputs, graph.table.extent)
     # The same size table: rewriting makes no new lengths, so symbols keep their numbers.
     rewritten = Canonical(graph.inputs, outputs, graph.table)
     require(rewritten.order, backend.name, device)
