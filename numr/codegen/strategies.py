@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from numr.codegen.emit import Emitter, identity
+from numr.codegen.interior import in_parts, interior
 from numr.codegen.kernel import (
     Accumulate,
     Buffer,
@@ -72,7 +73,13 @@ def points(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     emitter = Emitter(builder, region, schedule)
     emitter.plan_reductions([o.expr for o in region.outputs])
     width = len(outer) if schedule.flat else min(len(outer), 1)
-    _nest(emitter, region, outer, width)
+    inside = None
+    if outer and not schedule.flat and all(o.axes == outer for o in region.outputs):
+        inside = interior(builder, region, outer)
+    if inside is None:
+        _nest(emitter, region, outer, width)
+    else:
+        in_parts(emitter, region, outer, inside, lambda o: _buffer(region, o))
     grid = tuple(f for a in outer[:width] for f in factors(a.extent)) or (1,)
     return Lowered([_finish(emitter, region, _outputs(region), grid, 1, _volume(region))])
 
