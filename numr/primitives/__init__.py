@@ -14,6 +14,7 @@ from numr.primitives import (
     shape,
     sorting,
     source,
+    windows,
 )
 
 __all__ = [
@@ -30,4 +31,5 @@ __all__ = [
     "shape",
     "sorting",
     "source",
+    "windows",
 ]
