@@ -5,6 +5,7 @@
 from numr.functions import (
     activations,
     arithmetic,
+    convolutions,
     creation,
     diagonals,
     indexing,
@@ -22,6 +23,7 @@ from numr.functions import (
 )
 from numr.functions.activations import *
 from numr.functions.arithmetic import *
+from numr.functions.convolutions import *
 from numr.functions.creation import *
 from numr.functions.diagonals import *
 from numr.functions.indexing import *
@@ -40,6 +42,7 @@ from numr.functions.updates import *
 __all__: list[str] = []
 __all__ += activations.__all__
 __all__ += arithmetic.__all__
+__all__ += convolutions.__all__
 __all__ += creation.__all__
 __all__ += diagonals.__all__
 __all__ += indexing.__all__

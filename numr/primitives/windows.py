@@ -131,13 +131,47 @@ SLIDE = _Slide("slide")
 UNSLIDE = _Unslide("unslide")
 
 
-def windows(x: Node, axis: int, size: int, stride: int, dilation: int, length: int) -> Node:
-    """`length` windows of `size` elements along an axis, the elements of each along a new last axis."""
-    spread = BROADCAST(x, shape=(*x.shape, size), axes=tuple(range(x.rank)))
-    return SLIDE(spread, axis=axis, taps=x.rank, stride=stride, dilation=dilation, length=length)
+def windows(
+    x: Node,
+    axes: Sequence[int],
+    sizes: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    lengths: Sequence[int],
+) -> Node:
+    """Windows along axes, `lengths` of them; the elements of each along new last axes, of `sizes`."""
+    rank = x.rank
+    out = BROADCAST(x, shape=(*x.shape, *sizes), axes=tuple(range(rank)))
+    for k, axis in enumerate(axes):
+        if strides[k] == 1 and lengths[k] == x.shape[axis]:
+            continue  # windows of one element each
+        out = SLIDE(
+            out,
+            axis=axis,
+            taps=rank + k,
+            stride=strides[k],
+            dilation=dilations[k],
+            length=lengths[k],
+        )
+    return out
 
 
-def overlapped(x: Node, axis: int, taps: int, stride: int, dilation: int, length: int) -> Node:
-    """The adjoint of `windows`: windows, whose elements are along `taps`, added up where they overlap."""
-    out = UNSLIDE(x, axis=axis, taps=taps, stride=stride, dilation=dilation, length=length)
-    return reduce_sum(out, axes=(taps,))
+def overlapped(
+    x: Node,
+    axes: Sequence[int],
+    strides: Sequence[int],
+    dilations: Sequence[int],
+    lengths: Sequence[int],
+) -> Node:
+    """The adjoint of `windows`: windows, along x's last axes, added up where they overlap."""
+    first = x.rank - len(axes)
+    for k, axis in enumerate(axes):
+        x = UNSLIDE(
+            x,
+            axis=axis,
+            taps=first + k,
+            stride=strides[k],
+            dilation=dilations[k],
+            length=lengths[k],
+        )
+    return reduce_sum(x, axes=tuple(range(first, x.rank)))
