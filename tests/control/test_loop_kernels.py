@@ -387,3 +387,20 @@ def test_rounds_that_would_change_nothing_are_left_out() -> None:
     rows = nr.array([0.0, 1.0, 0.0, 1.0])
     taken = nr.jit(lambda x: nr.scan(lambda c, r: (nr.where(r > 0, c + r, c), None), x, rows)[0])
     assert taken(0.5).item() == 2.5
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_share_lanes_of_very_different_trip_counts(threads: int) -> None:
+    counts = np.concatenate([np.zeros(3000, int), np.arange(3000), np.full(7, 20_000)])
+    with nr.config.override(num_threads=threads):
+        halves = nr.jit(
+            nr.vmap(
+                lambda n: nr.while_loop(
+                    lambda c: c[1] < n, lambda c: (c[0] + 0.5, c[1] + 1), (0.0, 0)
+                )
+            )
+        )
+        for _ in range(5):
+            total, n = halves(counts)
+            np.testing.assert_array_equal(n.numpy(), counts)
+            np.testing.assert_array_equal(total.numpy(), 0.5 * counts)

@@ -6,7 +6,6 @@ import gc
 import re
 import subprocess
 import sys
-import time
 import weakref
 from pathlib import Path
 from typing import Any
@@ -200,13 +199,3 @@ def test_what_is_bound_keeps_its_kernels() -> None:
     program.PROGRAMS.clear()
     gc.collect()
     np.testing.assert_array_equal(f(x).numpy(), want)
-
-
-def test_a_small_kernel_compiles_quickly(kernel: Any) -> None:
-    times = []
-    for number in range(5):
-        body = f"for i in range(lo, hi):\n    o[i] = exp(a[i]) * f64({number}.5) + a[i]"
-        start = time.perf_counter()
-        kernel("a o", body, ("f8", "f8"))
-        times.append(time.perf_counter() - start)
-    assert min(times) < 0.25, "about 25 ms on a quiet machine; numba.cfunc takes 40 to 75"

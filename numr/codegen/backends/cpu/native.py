@@ -192,13 +192,18 @@ differs:
 """
 
 # The pool: word 0 busy, word 1 workers, word 2 kernel, word 3 words, word 4.. the semaphore "done"
-# (32 bytes); then 64 bytes a worker from byte 64: semaphore "start" (32), lo, hi. A worker is a
-# thread that never needs the interpreter: it sleeps in sem_wait.
-POOL_HEADER = 64
+# (32 bytes), word 8 the next piece to do, word 9 how many there are, words 10 and 11 where all of them
+# begin and how long they are; then from byte 128 a semaphore "start" in 64 bytes for each worker. A
+# worker is a thread that never needs the interpreter: it sleeps in sem_wait. Whoever is done with a piece
+# takes the next, so that threads are busy to the end where pieces differ, or processors do.
+POOL_HEADER = 128
 POOL_SLOT = 64
 POOL_DONE = 32
+# Pieces for each thread, at most.
+PIECES = 8
 
-_POOL = """
+_POOL = (
+    """
 declare i32 @sem_wait(ptr)
 declare i32 @sem_post(ptr)
 
@@ -213,31 +218,49 @@ done:
   ret void
 }
 
+define internal void @numr_pieces(ptr %pool) {
+entry:
+  %fn.at = getelementptr i8, ptr %pool, i64 16
+  %fn = load ptr, ptr %fn.at
+  %words.at = getelementptr i8, ptr %pool, i64 24
+  %words = load ptr, ptr %words.at
+  %next.at = getelementptr i8, ptr %pool, i64 64
+  %count.at = getelementptr i8, ptr %pool, i64 72
+  %count = load i64, ptr %count.at
+  %lo.at = getelementptr i8, ptr %pool, i64 80
+  %lo = load i64, ptr %lo.at
+  %length.at = getelementptr i8, ptr %pool, i64 88
+  %length = load i64, ptr %length.at
+  br label %loop
+loop:
+  %part = atomicrmw add ptr %next.at, i64 1 monotonic
+  %left = icmp slt i64 %part, %count
+  br i1 %left, label %work, label %done
+work:
+  %lo.scaled = mul i64 %part, %length
+  %lo.offset = sdiv i64 %lo.scaled, %count
+  %lo.part = add i64 %lo, %lo.offset
+  %hi.scaled = add i64 %lo.scaled, %length
+  %hi.offset = sdiv i64 %hi.scaled, %count
+  %hi.part = add i64 %lo, %hi.offset
+  call void %fn(i64 %lo.part, i64 %hi.part, ptr %words)
+  br label %loop
+done:
+  ret void
+}
+
 define void @numr_worker(ptr %pool, i64 %index) {
 entry:
   %offset = mul i64 %index, 64
-  %begin = add i64 %offset, 64
+  %begin = add i64 %offset, HEADER
   %start = getelementptr i8, ptr %pool, i64 %begin
-  %lo.at = getelementptr i8, ptr %start, i64 32
-  %hi.at = getelementptr i8, ptr %start, i64 40
-  %fn.at = getelementptr i8, ptr %pool, i64 16
-  %words.at = getelementptr i8, ptr %pool, i64 24
   %finished = getelementptr i8, ptr %pool, i64 32
   br label %loop
 loop:
   call void @numr_wait(ptr %start)
-  %lo = load i64, ptr %lo.at
-  %hi = load i64, ptr %hi.at
-  %stop = icmp sgt i64 %lo, %hi
-  br i1 %stop, label %leave, label %work
-work:
-  %fn = load ptr, ptr %fn.at
-  %words = load ptr, ptr %words.at
-  call void %fn(i64 %lo, i64 %hi, ptr %words)
+  call void @numr_pieces(ptr %pool)
   %posted = call i32 @sem_post(ptr %finished)
   br label %loop
-leave:
-  ret void
 }
 
 define void @numr_parallel(ptr %pool, ptr %fn, ptr %words, i64 %lo, i64 %hi, i64 %grain, i64 %limit) {
@@ -268,29 +291,28 @@ split:
   store ptr %fn, ptr %fn.at
   %words.at = getelementptr i8, ptr %pool, i64 24
   store ptr %words, ptr %words.at
-  br label %give
-give:
-  %part = phi i64 [ 1, %split ], [ %part.next, %give ]
-  %lo.scaled = mul i64 %part, %length
-  %lo.offset = sdiv i64 %lo.scaled, %parts
-  %lo.part = add i64 %lo, %lo.offset
-  %part.next = add i64 %part, 1
-  %hi.scaled = mul i64 %part.next, %length
-  %hi.offset = sdiv i64 %hi.scaled, %parts
-  %hi.part = add i64 %lo, %hi.offset
+  %next.at = getelementptr i8, ptr %pool, i64 64
+  store atomic i64 0, ptr %next.at monotonic, align 8
+  %most = mul i64 %parts, PIECES
+  %cut = call i64 @llvm.smin.i64(i64 %pieces, i64 %most)
+  %count.at = getelementptr i8, ptr %pool, i64 72
+  store i64 %cut, ptr %count.at
+  %lo.at = getelementptr i8, ptr %pool, i64 80
+  store i64 %lo, ptr %lo.at
+  %length.at = getelementptr i8, ptr %pool, i64 88
+  store i64 %length, ptr %length.at
+  br label %wake
+wake:
+  %part = phi i64 [ 1, %split ], [ %part.next, %wake ]
   %slot.offset = mul i64 %part, 64
-  %start = getelementptr i8, ptr %pool, i64 %slot.offset
-  %lo.at = getelementptr i8, ptr %start, i64 32
-  store i64 %lo.part, ptr %lo.at
-  %hi.at = getelementptr i8, ptr %start, i64 40
-  store i64 %hi.part, ptr %hi.at
+  %slot.begin = add i64 %slot.offset, BEFORE
+  %start = getelementptr i8, ptr %pool, i64 %slot.begin
   %posted = call i32 @sem_post(ptr %start)
+  %part.next = add i64 %part, 1
   %more = icmp slt i64 %part.next, %parts
-  br i1 %more, label %give, label %own
+  br i1 %more, label %wake, label %own
 own:
-  %own.offset = sdiv i64 %length, %parts
-  %own.hi = add i64 %lo, %own.offset
-  call void %fn(i64 %lo, i64 %own.hi, ptr %words)
+  call void @numr_pieces(ptr %pool)
   %finished = getelementptr i8, ptr %pool, i64 32
   br label %gather
 gather:
@@ -305,7 +327,10 @@ free:
 }
 
 declare i64 @llvm.smin.i64(i64, i64)
-"""
+""".replace("HEADER", str(POOL_HEADER))
+    .replace("BEFORE", str(POOL_HEADER - POOL_SLOT))
+    .replace("PIECES", str(PIECES))
+)
 
 # Where there are no POSIX semaphores in memory (macOS, Windows), a launch is serial.
 _NO_POOL = """
