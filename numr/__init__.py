@@ -17,6 +17,7 @@ from numr.array import Array
 from numr.autodiff import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
 from numr.branching import cond, switch
 from numr.control import fori_loop, map, scan, while_loop
+from numr.custom_rules import custom_jvp, custom_vjp
 from numr.devices import available_devices, get_default_device, set_default_device
 from numr.dtypes import (
     DType,
@@ -79,6 +80,8 @@ __all__ = [
     "complex128",
     "cond",
     "control_flow",
+    "custom_jvp",
+    "custom_vjp",
     "e",
     "errors",
     "float16",

@@ -59,7 +59,13 @@ def lowering(prim: Primitive) -> str:
         return f"library: {getattr(prim, 'library', prim.name)}"
     if prim.lowering == "scan":
         return f"library: {prim.name}"
-    kinds = {"element": "fused", "scatter": "fused scatter", "control": "programs", "": "-"}
+    kinds = {
+        "element": "fused",
+        "scatter": "fused scatter",
+        "control": "programs",
+        "call": "its body",
+        "": "-",
+    }
     return kinds[prim.lowering]
 
 

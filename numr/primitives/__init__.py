@@ -2,6 +2,7 @@
 
 from numr.primitives import (
     branches,
+    calls,
     composites,
     contraction,
     cumulative,
@@ -19,6 +20,7 @@ from numr.primitives import (
 
 __all__ = [
     "branches",
+    "calls",
     "composites",
     "contraction",
     "cumulative",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 from numr.ir.node import Node, toposort
 from numr.ir.rewrite.engine import Fired, Rule, index_rules, own_arena, rewrite_graph
@@ -38,13 +39,23 @@ def _table(phase: int, fast_math: bool) -> dict[str, list[Rule]]:
 def reintern(
     inputs: Sequence[Node], outputs: Sequence[Node], expanding: bool = False
 ) -> list[Node]:
-    """The outputs made anew in the current arena, so that equal nodes are one, without aliases; and,
-    when `expanding`, without composites."""
+    """The outputs made anew in the current arena, so that equal nodes are one, without aliases, the
+    bodies of calls in their place; and, when `expanding`, without composites."""
+    called: dict[Any, list[Node]] = {}
 
     def make(node: Node, operands: tuple[Node, ...]) -> Node:
         prim = node.prim
         if prim.name in TRANSPARENT:
             return operands[0]
+        if prim.lowering == "call":
+            body = prim.called(node)  # type: ignore[attr-defined]
+            key = body, operands
+            if key not in called:
+                places = dict(zip(body.params, operands, strict=True))
+                called[key] = rebuild(
+                    body.outputs, toposort(body.outputs, body.params), make, places
+                )
+            return called[key][node.params["index"]]
         if node.value is not None or "serial" in node.params:
             return node
         anew = getattr(prim, "expand", prim) if expanding else prim

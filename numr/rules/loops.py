@@ -47,7 +47,8 @@ def _wanted(outputs: Sequence[Node]) -> dict[Any, list[Node]]:
     """The wanted results of each loop and branch."""
     found: dict[Any, list[Node]] = {}
     for node in toposort(outputs):
-        if node.prim.has_siblings:
+        # What is called goes when its place is rewritten: it is no loop.
+        if node.prim.has_siblings and node.prim.lowering == "control":
             found.setdefault(siblings_key(node), []).append(node)
     return found
 

@@ -1,0 +1,92 @@
+"""Messages about derivatives that users give: rules that do not fit what they are for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numr.errors import GradientError, ShapeError
+from numr.messages.text import Shape, compose, shape_text
+
+
+def taken_moves(transform: str, function: str) -> GradientError:
+    """A derivative by what a function with a rule of its own took from outside.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.taken_moves("custom_vjp", "f").args[0])
+        numr.custom_vjp of f: a derivative is asked for by a value that f takes from outside, and its rule ...
+          make the value an argument of f, or numr.stop_gradient of it where the derivative is to be zero
+    """
+    return GradientError(
+        compose(
+            f"numr.{transform} of {function}: a derivative is asked for by a value that {function} takes from "
+            f"outside, and its rule knows nothing of it",
+            f"make the value an argument of {function}, or numr.stop_gradient of it where the derivative is to "
+            f"be zero",
+        )
+    )
+
+
+def no_rule(transform: str, function: str, method: str) -> GradientError:
+    """A function that was told to have a rule, and has none yet.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.no_rule("custom_jvp", "f", "defjvp(rule)").args[0])
+        numr.custom_jvp of f: its rule is not defined
+          call f.defjvp(rule) before f is differentiated
+    """
+    return GradientError(
+        compose(
+            f"numr.{transform} of {function}: its rule is not defined",
+            f"call {function}.{method} before {function} is differentiated",
+        )
+    )
+
+
+def rule_returned(transform: str, rule: str, wanted: str, got: Any) -> GradientError:
+    """A rule that does not return the pair it is to return.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.rule_returned("custom_vjp", "fwd", "a pair (result, residuals)", 1.0).args[0])
+        numr.custom_vjp: the rule fwd is to return a pair (result, residuals), not a float
+    """
+    what = f"a {type(got).__name__}"
+    if isinstance(got, (tuple, list)):
+        what += f" of {len(got)}"
+    return GradientError(f"numr.{transform}: the rule {rule} is to return {wanted}, not {what}")
+
+
+def rule_misshaped(
+    transform: str,
+    rule: str,
+    what: str,
+    given: tuple[Shape, Any],
+    belongs_to: str,
+    wanted: tuple[Shape, Any],
+) -> ShapeError | GradientError:
+    """What a rule returned has another shape or dtype than what it belongs to.
+
+    Examples:
+        >>> from numr import messages
+        >>> given, wanted = ((3,), "float64"), ((2, 3), "float64")
+        >>> error = messages.rule_misshaped("custom_vjp", "bwd", "a cotangent", given, "args[0]", wanted)
+        >>> print(error.args[0])
+        numr.custom_vjp: the rule bwd returned a cotangent of shape (3,) for args[0], which has shape (2, 3)
+          they must be equal: sum over axes that were broadcast, or broadcast axes that were summed
+    """
+    head = f"numr.{transform}: the rule {rule} returned {what} of "
+    if tuple(given[0]) != tuple(wanted[0]):
+        return ShapeError(
+            compose(
+                f"{head}shape {shape_text(given[0])} for {belongs_to}, which has shape {shape_text(wanted[0])}",
+                "they must be equal: sum over axes that were broadcast, or broadcast axes that were summed",
+            )
+        )
+    return GradientError(
+        compose(
+            f"{head}dtype {given[1]} for {belongs_to}, which has dtype {wanted[1]}",
+            "convert it with astype, or take its real part",
+        )
+    )
