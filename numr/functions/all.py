@@ -15,6 +15,8 @@ from numr.functions import (
     logic,
     manipulation,
     mathematics,
+    normalizations,
+    pools,
     products,
     reductions,
     searching,
@@ -33,6 +35,8 @@ from numr.functions.linalg import *
 from numr.functions.logic import *
 from numr.functions.manipulation import *
 from numr.functions.mathematics import *
+from numr.functions.normalizations import *
+from numr.functions.pools import *
 from numr.functions.products import *
 from numr.functions.reductions import *
 from numr.functions.searching import *
@@ -52,6 +56,8 @@ __all__ += linalg.__all__
 __all__ += logic.__all__
 __all__ += manipulation.__all__
 __all__ += mathematics.__all__
+__all__ += normalizations.__all__
+__all__ += pools.__all__
 __all__ += products.__all__
 __all__ += reductions.__all__
 __all__ += searching.__all__

@@ -87,8 +87,13 @@ def _convolution(
     widths = paddings(name, padding, a.shape[2:], taps, strides, dilations)
     a = padded(a, widths, 0)
     places = window_counts(name, a.shape[2:], taps, strides, dilations)
-    seen = windows(a, range(2, 2 + spatial), taps, strides, dilations, places)
-    out = _direct(seen, w, groups) if per_group == 1 else _by_matmul(seen, w, groups, spatial)
+    steps = (taps, strides, dilations, places)
+    if per_group == 1:
+        out = _direct(windows(a, range(2, 2 + spatial), *steps), w, groups)
+    else:
+        # Channels and taps first: the columns of the product, as they are in memory.
+        channels_first = permute(a, (1, 0, *range(2, 2 + spatial)))
+        out = _by_matmul(windows(channels_first, range(2, 2 + spatial), *steps, 1), w, groups)
     return _with_bias(out, b, batched)
 
 
@@ -112,14 +117,10 @@ def _direct(seen: Node, w: Node, groups: int) -> Node:
     return reshape(out, (n, w.shape[0], *places))
 
 
-def _by_matmul(seen: Node, w: Node, groups: int, spatial: int) -> Node:
-    """Filters times the columns of all windows, one product for each group."""
-    n, _, *rest = seen.shape
-    places, taps = tuple(rest[:spatial]), tuple(rest[spatial:])
-    first = 2 + spatial
-    order = (1, *range(first, first + spatial), 0, *range(2, first))
-    columns = permute(seen, order)  # (C, taps.., N, places..)
-    filters, per_group = w.shape[0], w.shape[1]
+def _by_matmul(columns: Node, w: Node, groups: int) -> Node:
+    """Filters times the columns of all windows, (C, taps.., N, places..), a product for each group."""
+    filters, per_group, *taps = w.shape
+    n, *places = columns.shape[1 + len(taps) :]
     rows, many = count((per_group, *taps)), count((n, *places))
     if groups == 1:
         out = matmul(reshape(w, (filters, rows)), reshape(columns, (rows, many)))
@@ -128,7 +129,7 @@ def _by_matmul(seen: Node, w: Node, groups: int, spatial: int) -> Node:
             reshape(w, (groups, filters // groups, rows)), reshape(columns, (groups, rows, many))
         )
     out = reshape(out, (filters, n, *places))
-    return permute(out, (1, 0, *range(2, 2 + spatial)))
+    return permute(out, (1, 0, *range(2, out.rank)))
 
 
 def _transposed(
@@ -179,11 +180,9 @@ def _transposed(
         w2 = permute(reshape(w, (channels, rows)), (1, 0))
         seen = matmul(w2, reshape(columns, (channels, many)))
     seen = reshape(seen, (outputs, *taps, n, *places))
-    first = 1 + spatial  # of N
-    order = (first, 0, *range(first + 1, seen.rank), *range(1, first))
-    out = overlapped(
-        permute(seen, order), range(2, 2 + spatial), strides, dilations, tuple(lengths)
-    )
+    axes, middle = range(2 + spatial, 2 + 2 * spatial), range(1, 1 + spatial)
+    out = overlapped(seen, axes, middle, strides, dilations, tuple(lengths))
+    out = permute(out, (1, 0, *range(2, out.rank)))
     sizes = tuple(
         (m - 1) * s + d * (k - 1) + 1 + e - 2 * p
         for m, k, s, d, p, e in zip(places, taps, strides, dilations, cut, extra, strict=True)

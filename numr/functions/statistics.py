@@ -32,7 +32,7 @@ def square_of(x: Node) -> Node:
     return add(mul(re, re), mul(im, im))
 
 
-def _mean(node: Node, axes: tuple[int, ...]) -> Node:
+def mean_over(node: Node, axes: tuple[int, ...]) -> Node:
     return div(reduce_sum(node, axes=axes), count_of(node, axes, node.dtype)) if axes else node
 
 
@@ -57,11 +57,11 @@ def mean(x: Any, /, axis: Axes = None, *, keepdims: bool = False) -> Array:
     """
     node = floating(x)
     axes = normalized_axes("mean", axis, node.rank)
-    return from_node(kept(_mean(node, axes), node, axes, keepdims))
+    return from_node(kept(mean_over(node, axes), node, axes, keepdims))
 
 
-def _variance(node: Node, axes: tuple[int, ...], correction: float) -> Node:
-    squares = square_of(sub(node, restore(_mean(node, axes), node, axes)))
+def variance_over(node: Node, axes: tuple[int, ...], correction: float) -> Node:
+    squares = square_of(sub(node, restore(mean_over(node, axes), node, axes)))
     count = count_of(node, axes, squares.dtype)
     if correction:
         count = sub(count, const(correction, count.dtype))
@@ -100,7 +100,7 @@ def var(
     """
     node = floating(x)
     axes = normalized_axes("var", axis, node.rank)
-    spread = _variance(node, axes, correction if ddof is None else ddof)
+    spread = variance_over(node, axes, correction if ddof is None else ddof)
     return from_node(kept(spread, node, axes, keepdims))
 
 
@@ -138,7 +138,7 @@ def std(
     """
     node = floating(x)
     axes = normalized_axes("std", axis, node.rank)
-    spread = _variance(node, axes, correction if ddof is None else ddof)
+    spread = variance_over(node, axes, correction if ddof is None else ddof)
     return from_node(kept(sqrt(spread), node, axes, keepdims))
 
 

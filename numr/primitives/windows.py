@@ -138,17 +138,25 @@ def windows(
     strides: Sequence[int],
     dilations: Sequence[int],
     lengths: Sequence[int],
+    taps: int | None = None,
 ) -> Node:
-    """Windows along axes, `lengths` of them; the elements of each along new last axes, of `sizes`."""
-    rank = x.rank
-    out = BROADCAST(x, shape=(*x.shape, *sizes), axes=tuple(range(rank)))
+    """Windows along axes, `lengths` of them; the elements of each along new axes, of `sizes`.
+
+    The new axes are the last, or come before axis number `taps` of x: the order of the result's axes
+    is that of its memory.
+    """
+    first = x.rank if taps is None else taps
+    count = len(sizes)
+    places = [i if i < first else i + count for i in range(x.rank)]
+    shape = (*x.shape[:first], *sizes, *x.shape[first:])
+    out = BROADCAST(x, shape=shape, axes=tuple(places))
     for k, axis in enumerate(axes):
         if strides[k] == 1 and lengths[k] == x.shape[axis]:
             continue  # windows of one element each
         out = SLIDE(
             out,
-            axis=axis,
-            taps=rank + k,
+            axis=places[axis],
+            taps=first + k,
             stride=strides[k],
             dilation=dilations[k],
             length=lengths[k],
@@ -159,19 +167,19 @@ def windows(
 def overlapped(
     x: Node,
     axes: Sequence[int],
+    taps: Sequence[int],
     strides: Sequence[int],
     dilations: Sequence[int],
     lengths: Sequence[int],
 ) -> Node:
-    """The adjoint of `windows`: windows, along x's last axes, added up where they overlap."""
-    first = x.rank - len(axes)
+    """The adjoint of `windows`: their elements, along the axes `taps`, added up where they overlap."""
     for k, axis in enumerate(axes):
         x = UNSLIDE(
             x,
             axis=axis,
-            taps=first + k,
+            taps=taps[k],
             stride=strides[k],
             dilation=dilations[k],
             length=lengths[k],
         )
-    return reduce_sum(x, axes=tuple(range(first, x.rank)))
+    return reduce_sum(x, axes=tuple(taps))
