@@ -62,7 +62,7 @@ def loop_region(
         NotInKernel: if it is none that one kernel can go through, saying why.
     """
     if node.prim is not SCAN and node.prim.name != "while":
-        raise NotInKernel("it is no loop")
+        raise NotInKernel("of branches that are dear only the one taken runs")
     parts = _Parts(node, operands, fast_math)
     shapes = [[table(n) for n in x.shape] for x in parts.first]
     reason = None

@@ -15,6 +15,7 @@ from numr import config
 from numr.codegen import target
 from numr.codegen.binding import bind
 from numr.codegen.check import Check, check
+from numr.codegen.choices import with_choices
 from numr.codegen.controlled import controlled
 from numr.codegen.expanded import expand
 from numr.codegen.fuse import UNROLL, ControlStep, Fused, LibraryStep, RegionStep, Step, fuse
@@ -197,8 +198,15 @@ def _assembled(
     kernels: list[Any],
 ) -> Program:
     """A graph as steps; its kernels are added to those there are."""
-    outputs = rewrite(graph.inputs, graph.outputs, fast_math)
-    outputs = tidied(outputs, graph.table.extent)
+    extent = graph.table.extent
+
+    def size(n: int) -> int:
+        found = extent(n)
+        return found if isinstance(found, int) else hints[found.index]
+
+    outputs = with_choices(graph.outputs, size)
+    outputs = rewrite(graph.inputs, outputs, fast_math)
+    outputs = tidied(outputs, extent)
     # The same size table: rewriting makes no new lengths, so symbols keep their numbers.
     rewritten = Canonical(graph.inputs, outputs, graph.table)
     require(rewritten.order, backend.name, device)

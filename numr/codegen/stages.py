@@ -30,7 +30,7 @@ def fused_text(fused: Fused) -> str:
         if isinstance(step, LibraryStep):
             lines += [f"step {number}: library call {step.key}", f"  {step.node!r}"]
         elif isinstance(step, ControlStep):
-            lines.append(f"step {number}: {step.targets[0].prim.name}")
+            lines.append(f"step {number}: {step.targets[0].prim.name} {step.how}".rstrip())
             lines += [f"  {node!r}" for node in step.targets]
         else:
             lines.append(f"step {number}: region")

@@ -91,3 +91,20 @@ def test_derivatives_meet_no_infinity_of_the_other_branch() -> None:
 def test_numbers_take_the_dtype_of_other_branches(k: int) -> None:
     out = nr.switch(k, [lambda x: x, lambda x: 0, lambda x: 1.0], np.float32(2))
     assert out.dtype == "float32" and out.item() == (2.0, 0.0, 1.0)[k]
+
+
+def test_branches_cheaper_than_asking_are_choices() -> None:
+    f = nr.jit(lambda x: nr.cond(nr.sum(x) > 0, nr.sin, lambda x: nr.cos(x) * 2.0, x))
+    small, large = np.linspace(-1.0, 2.0, 9), np.linspace(-2.0, 1.0, 100_000)
+    assert "switch" not in str(f.lower(small).program)
+    assert "switch" in str(f.lower(large).program)
+    for x in (small, -small, large, -large):
+        want = np.sin(x) if x.sum() > 0 else np.cos(x) * 2.0
+        np.testing.assert_allclose(f(x).numpy(), want, rtol=1e-14)
+    # What a side that is not taken comes to does not matter, nor does its derivative.
+    root = nr.jit(nr.value_and_grad(lambda x: nr.cond(x > 0, nr.sqrt, lambda x: 0 * x, x)))
+    assert "switch" not in str(root.lower(4.0).program)
+    assert [r.item() for r in root(4.0)] == [2.0, 0.25]
+    assert [r.item() for r in root(-1.0)] == [0.0, 0.0]
+    solved = nr.jit(lambda a, b: nr.cond(a[0, 0] > 0, nr.linalg.solve, lambda a, b: b, a, b))
+    assert "switch" in str(solved.lower(np.eye(2), np.ones(2)).program)
