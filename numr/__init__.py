@@ -16,6 +16,7 @@ from numr import errors, tree
 from numr.array import Array
 from numr.autodiff import grad, jvp, linearize, stop_gradient, value_and_grad, vjp
 from numr.branching import cond, switch
+from numr.checkpoints import checkpoint, checkpoint_name, checkpoint_policies
 from numr.control import fori_loop, map, scan, while_loop
 from numr.custom_rules import custom_jvp, custom_vjp
 from numr.devices import available_devices, get_default_device, set_default_device
@@ -76,6 +77,9 @@ __all__ = [
     "associative_scan",
     "bool",
     "bool_",
+    "checkpoint",
+    "checkpoint_name",
+    "checkpoint_policies",
     "complex64",
     "complex128",
     "cond",

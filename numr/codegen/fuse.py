@@ -109,6 +109,7 @@ class _Fuser:
         self.alone: set[Node] = set()
         self.weights: dict[Node, int] = {}
         self.reads: dict[Node, frozenset[Node]] = {}  # stored nodes behind one that is not
+        self.stages = self._stages()
         self.has_reduction = any(
             hasattr(n.prim, "monoid") and n.inputs[0].rank > 1 for n in self.order
         )
@@ -278,7 +279,7 @@ class _Fuser:
             if count > 1:
                 repeated[node] = f"{count} kernels use it"
         self._store_repeated(repeated)
-        return ordered(steps)
+        return ordered(steps, self.stages)
 
     def _repeats(self, indices: set[Index], step: RegionStep) -> bool:
         """Whether one kernel would compute a node several times over, and it is no larger than the
@@ -306,7 +307,7 @@ class _Fuser:
         def loaded(node: Node) -> bool:
             return not self._inlined(node)
 
-        grouping = Grouping(loaded, self.base, self.extent, self.most)
+        grouping = Grouping(loaded, self.base, self.extent, self.most, self.stages)
         for node in filter(stored, self.order):
             if node.prim.has_siblings:
                 grouping.add_siblings(node, siblings_key(node))
@@ -315,6 +316,17 @@ class _Fuser:
             else:
                 grouping.add_single(node)
         return grouping.groups()
+
+    def _stages(self) -> dict[Node, int]:
+        """After which of the barriers of checkpoints each node is; those after none are left out."""
+        found: dict[Node, int] = {}
+        for node in self.order:
+            stage = max([found.get(x, 0) for x in node.inputs], default=0)
+            if node.inputs and "serial" in node.params:
+                stage = max(stage, node.params["serial"])
+            if stage:
+                found[node] = stage
+        return found
 
     # -- steps -----------------------------------------------------------------------------------
 
@@ -416,7 +428,7 @@ def own_cost(node: Node) -> int:
         return int(op.cost)
     if hasattr(node.prim, "monoid"):
         return 4 * EXPENSIVE
-    return {"gather": 4, "cast": 1, "concat": 2, "pad": 2}.get(node.prim.name, 0)
+    return {"gather": 4, "cast": 1, "concat": 2, "pad": 2, "threefry": 120}.get(node.prim.name, 0)
 
 
 def reads(step: Step) -> list[Node]:
@@ -431,9 +443,10 @@ def writes(step: Step) -> list[Node]:
     return [step.node] if isinstance(step, LibraryStep) else step.targets
 
 
-def ordered(steps: Sequence[Step]) -> list[Step]:
-    """Steps so that every node is written before it is read, otherwise in order of first result."""
-    steps = sorted(steps, key=lambda s: min(n.number for n in writes(s)))
+def ordered(steps: Sequence[Step], stages: Mapping[Node, int]) -> list[Step]:
+    """Steps so that every node is written before it is read, otherwise by the stages of the derivative
+    they belong to, and in order of first result."""
+    steps = sorted(steps, key=lambda s: min((stages.get(n, 0), n.number) for n in writes(s)))
     writer = {node: k for k, step in enumerate(steps) for node in writes(step)}
     waiting = [{writer[n] for n in reads(s) if writer.get(n, k) != k} for k, s in enumerate(steps)]
     users: dict[int, list[int]] = {}

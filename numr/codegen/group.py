@@ -6,7 +6,7 @@ element by element, or row by row, which it then need not load.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,11 +71,14 @@ class Grouping:
         base: Callable[[Node], Node],
         extent: Callable[[int], Extent],
         most: int,
+        stages: Mapping[Node, int],
     ) -> None:
         self.loaded = loaded
         self.most = most  # arrays of one kernel
         self.base = base
         self.extent = extent
+        # What is computed anew for derivatives is not computed along with what was before.
+        self.stages = stages
         self.units: dict[Node, Unit] = {}
         self._latest: dict[Any, list[Unit]] = {}
         self._siblings: dict[Any, Unit] = {}
@@ -107,6 +110,8 @@ class Grouping:
         for unit in [*latest[: -WINDOW - 1 : -1], *above]:
             # Sums of whole arrays that follow one on another are better split over blocks each.
             whole = space is not None and row is None
+            if self.stages.get(unit.members[0], 0) != self.stages.get(root, 0):
+                continue
             if self._has_room(unit, root, reads) and self._may_join(unit, reads, whole):
                 unit.members.append(root)
                 unit.operands.update(reads)

@@ -3,6 +3,7 @@
 from numr.primitives import (
     branches,
     calls,
+    checkpoints,
     composites,
     contraction,
     cumulative,
@@ -22,6 +23,7 @@ __all__ = [
     "branches",
     "calls",
     "composites",
+    "checkpoints",
     "contraction",
     "cumulative",
     "elementwise",

@@ -6,11 +6,11 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from numr.ir.node import Node, toposort
+from numr.ir.node import Node, dependents, toposort
 from numr.ir.rewrite.engine import Fired, Rule, index_rules, own_arena, rewrite_graph
-from numr.ir.transforms.substitute import rebuild
+from numr.ir.transforms.substitute import again, rebuild
 
-TRANSPARENT = ("alias", "stop_gradient")
+TRANSPARENT = ("alias", "named", "stop_gradient")
 CANONICAL, STABLE, SIMPLIFY = 0, 1, 2
 
 
@@ -56,7 +56,7 @@ def reintern(
                     body.outputs, toposort(body.outputs, body.params), make, places
                 )
             return called[key][node.params["index"]]
-        if node.value is not None or "serial" in node.params:
+        if node.value is not None or ("serial" in node.params and not node.inputs):
             return node
         anew = getattr(prim, "expand", prim) if expanding else prim
         return anew(*operands, **node.params)  # type: ignore[no-any-return]
@@ -93,4 +93,20 @@ def rewrite(
         if any(hasattr(n.prim, "expand") for n in toposort(outputs)):
             outputs = expand(inputs, outputs)
             outputs = rewrite_graph(inputs, outputs, _table(SIMPLIFY, fast_math), record)
-        return share_reciprocals(inputs, outputs, fast_math)
+        return _without_barriers(share_reciprocals(inputs, outputs, fast_math))
+
+
+def _without_barriers(outputs: Sequence[Node]) -> list[Node]:
+    """The outputs with a view in the place of each barrier: nothing is found to be equal any more."""
+    from numr.primitives.checkpoints import AGAIN, BARRIER
+
+    order = toposort(outputs)
+    barriers = [n for n in order if n.prim is BARRIER]
+
+    def make(node: Node, operands: tuple[Node, ...]) -> Node:
+        if node.prim is BARRIER:
+            return AGAIN(*operands, shape=operands[0].shape, **node.params)  # type: ignore[no-any-return]
+        return again(node, operands)
+
+    above = dependents(order, barriers)
+    return rebuild(outputs, [n for n in order if n in above], make)
