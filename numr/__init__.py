@@ -53,7 +53,7 @@ __array_api_version__ = "2024.12"
 pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
 newaxis = None
 
-_LAZY_MODULES = ("linalg", "special", "cache", "debug", "config", "coverage", "info")
+_LAZY_MODULES = ("linalg", "random", "special", "cache", "debug", "config", "coverage", "info")
 _LAZY_NAMES = {"explain": "numr.debug", "show": "numr.debug"}
 
 

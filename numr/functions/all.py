@@ -8,6 +8,7 @@ from numr.functions import (
     convolutions,
     creation,
     diagonals,
+    distances,
     indexing,
     inspection,
     joining,
@@ -15,6 +16,7 @@ from numr.functions import (
     logic,
     manipulation,
     mathematics,
+    networks,
     normalizations,
     pools,
     products,
@@ -28,6 +30,7 @@ from numr.functions.arithmetic import *
 from numr.functions.convolutions import *
 from numr.functions.creation import *
 from numr.functions.diagonals import *
+from numr.functions.distances import *
 from numr.functions.indexing import *
 from numr.functions.inspection import *
 from numr.functions.joining import *
@@ -35,6 +38,7 @@ from numr.functions.linalg import *
 from numr.functions.logic import *
 from numr.functions.manipulation import *
 from numr.functions.mathematics import *
+from numr.functions.networks import *
 from numr.functions.normalizations import *
 from numr.functions.pools import *
 from numr.functions.products import *
@@ -49,6 +53,7 @@ __all__ += arithmetic.__all__
 __all__ += convolutions.__all__
 __all__ += creation.__all__
 __all__ += diagonals.__all__
+__all__ += distances.__all__
 __all__ += indexing.__all__
 __all__ += inspection.__all__
 __all__ += joining.__all__
@@ -56,6 +61,7 @@ __all__ += linalg.__all__
 __all__ += logic.__all__
 __all__ += manipulation.__all__
 __all__ += mathematics.__all__
+__all__ += networks.__all__
 __all__ += normalizations.__all__
 __all__ += pools.__all__
 __all__ += products.__all__
