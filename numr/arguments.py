@@ -11,6 +11,7 @@ from numr.array import Array, to_array
 from numr.dtypes import DType, as_dtype
 from numr.errors import LeakedValueError
 from numr.ir.dims import Size
+from numr.ir.node import scope
 from numr.tree_kinds import kind_of
 
 _SCALARS = (bool, int, float, complex)
@@ -18,15 +19,18 @@ _ndarray = np.ndarray
 
 
 def leaf_spec(name: str, leaf: Any) -> tuple[tuple[DType, tuple[int, ...], bool], Any] | None:
-    """((dtype, shape, weak), value) of an argument, or None if it is under an outer trace."""
+    """((dtype, shape, weak), value) of an argument, or None if it is part of a graph: of
+    an outer trace's, or one that is differentiated later."""
     kind = type(leaf)
-    if kind is Array:
+    if isinstance(leaf, Array):
         value = leaf._value
         if value is None:
             node = leaf.node
             if node.trace is not None and node.trace.blocker() is not None:
                 return None
             value = leaf._read("jit")
+            if node.origin is not None and not scope.paused:
+                return None  # a derivative with respect to a variable goes through the function
         return (leaf.dtype, value.shape, leaf.weak), value
     if kind is _ndarray:
         dtype = as_dtype(leaf.dtype)

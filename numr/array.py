@@ -11,7 +11,7 @@ from numr import config, devices, dtypes
 from numr.dtypes import DType, as_dtype
 from numr.ir.node import Node, scope
 from numr.operators import Operators
-from numr.primitives.source import const, leaf
+from numr.primitives.source import STOP_GRADIENT, const, leaf
 
 if TYPE_CHECKING:
     from numr.functions.updates import At
@@ -151,7 +151,8 @@ class Array(Operators):
                 from numr.lazy import force
 
                 value = force(self, operation)
-            self._value = value
+            if self._node is None or self._node.origin is None:
+                self._value = value
         return value
 
     def _host(self, operation: str) -> Any:
@@ -317,6 +318,10 @@ class Array(Operators):
     def __deepcopy__(self, memo: Any) -> Array:
         return self.__copy__()
 
+    def detach(self) -> Array:
+        """The same values, which derivatives take for constants: `numr.stop_gradient` of this array."""
+        return from_node(without_history(self.node), self.weak)
+
     # -- updates ---------------------------------------------------------------------------------
 
     @property
@@ -369,7 +374,10 @@ def from_value(value: Any) -> Array:
 def from_node(node: Node, weak: bool = False) -> Array:
     """An Array over a node. Outside traces the node remembers its handle, so that a later read of
     something built on it also keeps this value and no loop recomputes its history."""
-    array = _make(node, node.value, weak)
+    if scope.paused and scope.trace is None:
+        node = without_history(node)
+    # An array that derivatives go through is known by its node, so its value is asked of that.
+    array = _make(node, node.value if node.origin is None else None, weak)
     if node.value is None and (node.trace is None or node.trace.blocker() is None):
         node.handle = weakref.ref(array)
         if scope.trace is None:
@@ -377,6 +385,17 @@ def from_node(node: Node, weak: bool = False) -> Array:
             if scope.pending > config.get().node_limit:
                 array.realize()
     return array
+
+
+def without_history(node: Node) -> Node:
+    """A node of the same value that derivatives take for a constant."""
+    if node.value is None:
+        return STOP_GRADIENT(node)
+    if node.origin is None:
+        return node
+    computed = leaf(node.value, node.dtype)
+    computed.device = node.device
+    return computed
 
 
 def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:

@@ -147,6 +147,26 @@ class GradientError(NumrError, TypeError):
     """
 
 
+class MissingGradientError(NumrError, KeyError):
+    """A gradient taken from a store of `numr.autograd` that does not have it.
+
+    Cause: the loss does not depend on the variable, or through integers, `detach` or `no_grad` only; the
+    variable was made with `requires_grad=False`; or its gradient was taken out with `pop`.
+
+    Example: `nr.autograd.backward(nr.sum(x))[y]`.
+
+    Fix: `store.get(y)` gives None, for zero, where there is no gradient, and `y in store` tells.
+    """
+
+    # KeyError shows the text as Python would write it.
+    def __str__(self) -> str:
+        self.args, text = ("",), str(self.args[0])
+        place = NumrError.__str__(self).removeprefix("''")
+        self.args = (text,)
+        head, newline, rest = text.partition("\n")
+        return f"{head}{place}{newline}{rest}"
+
+
 class NotDifferentiableError(NumrError, TypeError):
     """An operation that has no derivative met on the way of one.
 

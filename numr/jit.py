@@ -16,7 +16,7 @@ from numr.arguments import donate, is_plain_object, leaf_spec
 from numr.array import Array, from_node, from_value, to_array
 from numr.dtypes import as_dtype
 from numr.errors import DeviceLostError, LeakedValueError
-from numr.ir.node import Node, new_trace, toposort
+from numr.ir.node import Node, new_trace, scope, toposort, without_histories
 from numr.primitives.source import CONST, IOTA, SIZE_OF, param
 from numr.runtime.ownership import owning
 
@@ -118,7 +118,17 @@ class Traced:
 class Plan:
     """A traced function compiled for one signature: arrays in, arrays out."""
 
-    __slots__ = ("device", "fast", "out_tree", "run", "single", "specs", "traced", "weak")
+    __slots__ = (
+        "device",
+        "fast",
+        "historic",
+        "out_tree",
+        "run",
+        "single",
+        "specs",
+        "traced",
+        "weak",
+    )
 
     def __init__(
         self, traced: Traced, specs: Sequence[Any], fast_math: bool | None, device: str
@@ -126,6 +136,8 @@ class Plan:
         from numr.codegen.program import compile_graph
 
         self.traced = traced
+        # Whether the function closes over what derivatives go through: then it is part of their graph.
+        self.historic = any(n.origin is not None for n in traced.captured)
         self.device = device
         self.fast: dict[Any, Any] = {}  # repeated calls by the form of their arguments
         self.specs = tuple(specs)
@@ -228,7 +240,7 @@ class Jitted:
         for leaf in leaves:
             found = leaf_spec(self._name, leaf)
             if found is None:
-                # An argument under an outer trace: become part of that graph.
+                # An argument under an outer trace, or one with a history: become part of that graph.
                 inner_args, inner_kwargs = rebuild(leaves)
                 return self._fun(*inner_args, **inner_kwargs)
             specs.append(found[0])
@@ -245,10 +257,13 @@ class Jitted:
                     plan = self._plans[full_key] = self._compile(rebuild, specs, device)
         else:
             trace_statistics.hits += 1
+        if plan.historic and not scope.paused:
+            inner_args, inner_kwargs = rebuild(leaves)
+            return self._fun(*inner_args, **inner_kwargs)
         if device != devices.HOST:
             values = [devices.to_device(v, device) for v in values]
         result = plan.call(values)
-        if not kwargs and not self._static_argnums and not self._donate:
+        if not kwargs and not self._static_argnums and not self._donate and not plan.historic:
             self._make_fast(args, plan)
         for i in self._donate:
             if i < len(args):
@@ -274,7 +289,7 @@ class Jitted:
         buffers = [
             v
             for x, v in zip(leaves, values, strict=True)
-            if type(x) is Array or type(v) is not _ndarray
+            if isinstance(x, Array) or type(v) is not _ndarray
         ]
         for buffer in buffers:
             here = devices.device_of(buffer)
@@ -328,7 +343,8 @@ class Jitted:
     def trace(self, *args: Any, **kwargs: Any) -> Traced:
         """The graph of the function on such arguments, without compiling it."""
         leaves, _, rebuild = self._signature(args, kwargs)
-        found = [leaf_spec(self._name, leaf) for leaf in leaves]
+        with without_histories():
+            found = [leaf_spec(self._name, leaf) for leaf in leaves]
         if any(f is None for f in found):
             raise LeakedValueError(f"jit({self._name}).trace needs concrete arguments")
         specs, values = [f[0] for f in found if f], [f[1] for f in found if f]

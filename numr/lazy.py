@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import weakref
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from numr import messages
 from numr.devices import device_of, get_default_device
 from numr.ir.node import Node, scope, toposort
-from numr.primitives.source import CONST, LEAF
+from numr.primitives.source import CONST, LEAF, STOP_GRADIENT
 
 if TYPE_CHECKING:
     from numr.array import Array
+
+# Nodes whose handles' arrays are computed together, when the first of them is.
+_together: weakref.WeakKeyDictionary[Node, list[weakref.ref[Array]]] = weakref.WeakKeyDictionary()
+
+
+def compute_together(arrays: Sequence[Array]) -> None:
+    """Have lazy arrays computed in one program, with what else is wanted, when one of them is needed."""
+    handles = [weakref.ref(x) for x in arrays]
+    for x in arrays:
+        if x._node is not None and x._node.value is None:
+            _together[x._node] = handles
 
 
 def force(array: Array, operation: str) -> Any:
@@ -57,6 +69,11 @@ def _realize(wanted: list[Node], device: str) -> None:
 
     order = toposort(wanted)
     chosen = set(wanted)
+    others = _others(order, chosen, device) if _together else []
+    if others:
+        wanted += others
+        chosen.update(others)
+        order = toposort(wanted)
     for node in order:
         # What is on no device yet need not be on this one.
         here = node.device is not None or device == get_default_device()
@@ -64,8 +81,34 @@ def _realize(wanted: list[Node], device: str) -> None:
             wanted.append(node)
     leaves = [n for n in order if n.value is not None]
     values = run_graph(leaves, wanted, [leaf.value for leaf in leaves], device)
+    historic = _historic(order)
     for node, value in zip(wanted, values, strict=True):
-        become_leaf(node, value)
+        become_leaf(node, value, node in historic)
+
+
+def _others(order: list[Node], chosen: set[Node], device: str) -> list[Node]:
+    """What is to be computed together with some of these nodes."""
+    found: dict[Node, None] = {}
+    for node in order:
+        for handle in _together.pop(node, ()):
+            array = handle()
+            other = None if array is None else array._node
+            if other is None or other.value is not None or other in chosen:
+                continue
+            if (other.device or get_default_device()) == device:
+                found[other] = None
+    return list(found)
+
+
+def _historic(order: list[Node]) -> set[Node]:
+    """The nodes that derivatives with respect to a variable of `numr.autograd` go through."""
+    found = {n for n in order if n.origin is not None}
+    if found:
+        for node in order:
+            passes = node.prim is not STOP_GRADIENT and node.dtype.is_inexact
+            if passes and any(x in found for x in node.inputs):
+                found.add(node)
+    return found
 
 
 def value_on(node: Node, device: str) -> Any:
@@ -82,8 +125,12 @@ def _held(node: Node) -> bool:
     return node.handle is not None and node.handle() is not None and node.prim is not CONST
 
 
-def become_leaf(node: Node, value: Any) -> None:
-    """A node that has been computed no longer needs its history."""
+def become_leaf(node: Node, value: Any, historic: bool = False) -> None:
+    """A node that has been computed no longer needs its history, unless derivatives go through it."""
+    if historic and node.origin is None:
+        origin = Node(node.prim, node.inputs, node.params, node.shape, node.dtype, None)
+        origin.location = node.location
+        node.origin = origin
     node.value = value
     node.device = device_of(value)
     node.prim = LEAF

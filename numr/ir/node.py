@@ -80,6 +80,8 @@ class Node:
         device: the name of the device its operands' values are on, or None if it has none of those.
         trace: the trace whose placeholders it depends on, or None.
         value: the computed buffer, for leaves only.
+        origin: of a leaf that derivatives go through, where it came from: the node it was before it was
+            computed, or the variable it is (`numr.autograd`); else None.
         handle: a weak reference to the user's lazy array over it, or None.
         location: the user's line that created it, or None; never part of identity.
         number: creation order.
@@ -93,6 +95,7 @@ class Node:
         "inputs",
         "location",
         "number",
+        "origin",
         "params",
         "prim",
         "shape",
@@ -119,6 +122,7 @@ class Node:
         self.trace = trace
         self.device = device
         self.value = value
+        self.origin: Any = None
         self.handle: Any = None
         self.location = scope.location
         self.number = next(_numbers)
@@ -126,6 +130,12 @@ class Node:
     @property
     def rank(self) -> int:
         return len(self.shape)
+
+    @property
+    def made_by(self) -> Node:
+        """The operation this is the result of, which a computed leaf knows if derivatives go through it."""
+        origin = self.origin
+        return origin if isinstance(origin, Node) else self
 
     def __repr__(self) -> str:
         dims = ",".join(map(str, self.shape))
@@ -141,6 +151,8 @@ class _Scope(threading.local):
         self.location: Any = None
         # Lazy nodes made since the last read.
         self.pending = 0
+        # Whether what is computed is to have no history (`numr.autograd.no_grad`).
+        self.paused = False
         # Asked before an array changes in place, where that may be in a branch that will not run.
         self.changing: Any = None
 
@@ -171,6 +183,16 @@ def located(location: Any) -> Iterator[None]:
         yield
     finally:
         scope.location = outer
+
+
+@contextmanager
+def without_histories() -> Iterator[None]:
+    """Have what is computed inside be constants to derivatives with respect to variables."""
+    outer, scope.paused = scope.paused, True
+    try:
+        yield
+    finally:
+        scope.paused = outer
 
 
 def toposort(outputs: Iterable[Node], given: Collection[Node] = ()) -> list[Node]:

@@ -8,6 +8,13 @@ from numr.messages.arrays import axis_out_of_range as axis_out_of_range
 from numr.messages.arrays import dtype_mismatch as dtype_mismatch
 from numr.messages.arrays import index_out_of_range as index_out_of_range
 from numr.messages.arrays import shape_mismatch as shape_mismatch
+from numr.messages.autograd import changed_variable as changed_variable
+from numr.messages.autograd import loss_not_an_array as loss_not_an_array
+from numr.messages.autograd import loss_not_one_number as loss_not_one_number
+from numr.messages.autograd import missing_gradient as missing_gradient
+from numr.messages.autograd import no_variable as no_variable
+from numr.messages.autograd import variable_not_inexact as variable_not_inexact
+from numr.messages.autograd import wrong_gradient as wrong_gradient
 from numr.messages.checking import wrong_result as wrong_result
 from numr.messages.control import branches_differ as branches_differ
 from numr.messages.control import cannot_raise as cannot_raise
@@ -34,6 +41,11 @@ from numr.messages.devices import mixed_devices as mixed_devices
 from numr.messages.devices import no_device as no_device
 from numr.messages.devices import out_of_memory as out_of_memory
 from numr.messages.devices import unknown_memory as unknown_memory
+from numr.messages.rules import no_rule as no_rule
+from numr.messages.rules import not_linear as not_linear
+from numr.messages.rules import rule_misshaped as rule_misshaped
+from numr.messages.rules import rule_returned as rule_returned
+from numr.messages.rules import taken_moves as taken_moves
 from numr.messages.text import shape_text as shape_text
 from numr.messages.tracing import carry_changed as carry_changed
 from numr.messages.tracing import leaked_value as leaked_value
@@ -41,10 +53,6 @@ from numr.messages.tracing import traced_value as traced_value
 from numr.messages.tracing import unhashable_static as unhashable_static
 from numr.messages.transforms import bad_map_axes as bad_map_axes
 from numr.messages.transforms import no_direction as no_direction
-from numr.messages.rules import no_rule as no_rule
-from numr.messages.rules import rule_misshaped as rule_misshaped
-from numr.messages.rules import rule_returned as rule_returned
-from numr.messages.rules import taken_moves as taken_moves
 from numr.messages.transforms import not_differentiable as not_differentiable
 from numr.messages.transforms import not_inexact as not_inexact
 from numr.messages.transforms import not_one_number as not_one_number

@@ -143,7 +143,7 @@ def may_be_infinite(x: Node) -> bool:
     while stack:
         if len(seen) > LOOKED_AT:
             return True
-        node = stack.pop()
+        node = stack.pop().made_by
         if node.prim.name not in _FINITE:
             return True
         for operand in node.inputs:

@@ -128,6 +128,11 @@ IOTA = _Iota("iota")
 SIZE_OF = _SizeOf("size_of")
 
 
+def fresh_serial() -> int:
+    """A number that no other node has, to tell nodes apart that are not to be one."""
+    return next(_serial)
+
+
 def param(shape: Shape, dtype: DType, trace: Trace | None, device: str | None = None) -> Node:
     """A fresh placeholder; every axis gets a Size of its own."""
     serial = {"serial": next(_serial)}
