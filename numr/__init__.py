@@ -41,7 +41,6 @@ from numr.dtypes import (
 from numr.dtypes import bool_ as bool
 from numr.functions.all import *  # noqa: F403
 from numr.functions.all import __all__ as _functions
-from numr.implicit import custom_linear_solve, custom_root, fixed_point, linear_transpose
 from numr.jacobians import hessian, hvp, jacfwd, jacrev
 from numr.jit import jit
 from numr.prefixes import associative_scan
@@ -54,7 +53,17 @@ __array_api_version__ = "2024.12"
 pi, e, inf, nan = math.pi, math.e, math.inf, math.nan
 newaxis = None
 
-_LAZY_MODULES = ("autograd", "linalg", "random", "special", "cache", "debug", "config", "coverage", "info")
+_LAZY_MODULES = (
+    "autograd",
+    "linalg",
+    "random",
+    "special",
+    "cache",
+    "debug",
+    "config",
+    "coverage",
+    "info",
+)
 _LAZY_NAMES = {"explain": "numr.debug", "show": "numr.debug"}
 
 
@@ -86,12 +95,9 @@ __all__ = [
     "cond",
     "control_flow",
     "custom_jvp",
-    "custom_linear_solve",
-    "custom_root",
     "custom_vjp",
     "e",
     "errors",
-    "fixed_point",
     "float16",
     "float32",
     "float64",
@@ -109,7 +115,6 @@ __all__ = [
     "jacrev",
     "jit",
     "jvp",
-    "linear_transpose",
     "linearize",
     "map",
     "nan",
