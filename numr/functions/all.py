@@ -21,6 +21,7 @@ from numr.functions import (
     pools,
     products,
     reductions,
+    running,
     searching,
     statistics,
     updates,
@@ -43,6 +44,7 @@ from numr.functions.normalizations import *
 from numr.functions.pools import *
 from numr.functions.products import *
 from numr.functions.reductions import *
+from numr.functions.running import *
 from numr.functions.searching import *
 from numr.functions.statistics import *
 from numr.functions.updates import *
@@ -66,6 +68,7 @@ __all__ += normalizations.__all__
 __all__ += pools.__all__
 __all__ += products.__all__
 __all__ += reductions.__all__
+__all__ += running.__all__
 __all__ += searching.__all__
 __all__ += statistics.__all__
 __all__ += updates.__all__

@@ -1,4 +1,4 @@
-"""Running sums, products and first-order linear recurrences along one axis."""
+"""Running sums, products, extrema and first-order linear recurrences along one axis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,15 @@ from numr.dtypes import DType
 from numr.ir.dims import Shape
 from numr.ir.node import Node
 from numr.ir.primitive import Primitive, Sample
-from numr.primitives.elementwise import accumulate, common_shape, times
+from numr.primitives.elementwise import (
+    accumulate,
+    common_shape,
+    like,
+    select,
+    times,
+    zero_like_scalar,
+)
+from numr.primitives.mathematics import bit_or, eq, isnan
 from numr.primitives.reduction import shifted
 from numr.primitives.shape import batched_first
 
@@ -39,10 +47,11 @@ class _Scan(Primitive):
             ((3, 5), 1),
             ((1,), 0),
             ((2, 3, 4), 1),
+            ((2, 333), 1),
         ):
             for reverse in (False, True):
                 yield Sample(
-                    *(rng.uniform(0.5, 1.5, shape) for _ in range(count)),
+                    *(rng.uniform(0.7, 1.2, shape) for _ in range(count)),
                     axis=axis,
                     reverse=reverse,
                 )
@@ -130,6 +139,50 @@ class _LinearRecurrence(_Scan):
         return [None, self(following, ct, axis=axis, reverse=not reverse)]
 
 
+class _CumExtremum(_Scan):
+    """The greatest (cummax) or least (cummin) of the elements so far; NaN from the first NaN on.
+
+    Its tangent is that of the latest element that is as great.
+    """
+
+    no_transpose = "it is not linear"
+
+    def infer(self, x: Node, *, axis: int, reverse: bool) -> tuple[Shape, DType]:
+        if x.dtype.kind not in "iuf":
+            from numr.errors import DTypeError
+
+            raise DTypeError(f"{self.name} does not take dtype {x.dtype}")
+        return x.shape, x.dtype
+
+    def reference(self, x: Any, *, axis: int, reverse: bool) -> Any:
+        function = np.maximum if self.name == "cummax" else np.minimum
+        return _directed(lambda v, a: function.accumulate(v, axis=a), x, axis, reverse)
+
+    def jvp(
+        self, out: Node, operands: Any, tangents: Any, *, axis: int, reverse: bool
+    ) -> Node | None:
+        (x,), (t,) = operands, tangents
+        hit = bit_or(eq(x, out), isnan(x))
+        zero, one = zero_like_scalar(x), like(x, 1)
+        keep, new = select(hit, zero, one), select(hit, t, zero)
+        return linear_recurrence(keep, new, axis=axis, reverse=reverse)
+
+    def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
+        for shape, axis in (((33,), 0), ((3, 5), 0), ((3, 5), 1), ((1,), 0), ((2, 3, 4), 1)):
+            for reverse in (False, True):
+                yield Sample(rng.normal(size=shape), axis=axis, reverse=reverse)
+        yield Sample(rng.normal(size=(2, 150)), axis=1, reverse=False)
+        awkward = np.array([2.0, -np.inf, 2.0, np.inf, 0.0, np.nan, 3.0])
+        yield Sample(awkward, axis=0, reverse=False, smooth=False)
+        yield Sample(awkward, axis=0, reverse=True, smooth=False)
+        yield Sample(np.full(3, -np.inf), axis=0, reverse=False, smooth=False)
+        yield Sample(np.zeros((0, 3)), axis=0, reverse=False, smooth=False)
+        yield Sample(rng.integers(-9, 4, 99), axis=0, reverse=True, smooth=False)
+        yield Sample(rng.integers(0, 9, 9).astype(np.uint8), axis=0, reverse=False, smooth=False)
+
+
 cumsum = _CumSum("cumsum")
 cumprod = _CumProd("cumprod")
 linear_recurrence = _LinearRecurrence("linear_recurrence")
+cummax = _CumExtremum("cummax", "The greatest of the elements so far; NaN from the first NaN on.")
+cummin = _CumExtremum("cummin", "The least of the elements so far; NaN from the first NaN on.")

@@ -198,8 +198,8 @@ def _cast_cast(node: Node) -> Node | None:
 
 
 _CALLS = (
-    "matmul", "sort", "argsort", "cumsum", "cumprod", "linear_recurrence", "cholesky",
-    "triangular_solve", "solve", "inv", "det", "logabsdet", "signdet", "scatter",
+    "matmul", "sort", "argsort", "cumsum", "cumprod", "cummax", "cummin", "linear_recurrence",
+    "cholesky", "triangular_solve", "solve", "inv", "det", "logabsdet", "signdet", "scatter",
 )  # fmt: skip
 
 

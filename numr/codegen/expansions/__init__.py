@@ -18,7 +18,7 @@ EXPANSIONS: dict[str, Callable[[Operands], Expansion]] = {
     "matmul": matmul.expand,
     "sort": partial(sorting.expand, positions=False),
     "argsort": partial(sorting.expand, positions=True),
-    **{k: partial(scans.expand, k) for k in ("cumsum", "cumprod", "linear_recurrence")},
+    **{k: partial(scans.expand, k) for k in scans.KINDS},
     "cholesky": factorizations.cholesky,
     "triangular_solve": factorizations.triangular_solve,
     **{

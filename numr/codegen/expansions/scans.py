@@ -1,4 +1,4 @@
-"""Cumulative sums, products and linear recurrences: chunks apart, then what they carry over.
+"""Cumulative sums, products, extrema and linear recurrences: chunks apart, then what they carry over.
 
 Each chunk of a line is one point's. The totals of the chunks are scanned in the same way, until they
 are one chunk themselves; then every chunk is gone through again from what those before it came to.
@@ -14,8 +14,11 @@ from numr.codegen.expansions.plan import Expansion, Launch, Operands, Place, Pla
 from numr.codegen.expansions.write import Writer
 from numr.codegen.kernel import Kernel
 from numr.dtypes import real_part_dtype
+from numr.primitives.source import highest, lowest
 
 CHUNK = 64
+KINDS = ("cumsum", "cumprod", "cummax", "cummin", "linear_recurrence")
+_EXTREMA = {"cummax": ("maximum", lowest), "cummin": ("minimum", highest)}
 
 
 class _Scan:
@@ -31,7 +34,16 @@ class _Scan:
         if self.pair:
             return x[0] * state + x[1]
         x0 = f.cast(x[0])
+        if self.key in _EXTREMA:
+            return f.w.op(_EXTREMA[self.key][0], state, x0)
         return state * x0 if self.key == "cumprod" else state + x0
+
+    @property
+    def start(self) -> Any:
+        """What comes before the first element."""
+        if self.key in _EXTREMA:
+            return _EXTREMA[self.key][1](self.dtype)
+        return 1 if self.key == "cumprod" else 0
 
     def kernel(self, totals: bool, carried: bool, reverse: bool) -> Kernel:
         """Go through each chunk, to its total or to every element of it."""
@@ -45,7 +57,7 @@ class _Scan:
         with w.grid() as point:
             q, rest = point % inner, point // inner
             c, line = rest % chunks, rest // chunks
-            state = f.variable(f.number(1 if self.key == "cumprod" else 0))
+            state = f.variable(f.number(self.start))
             if before is not None:
                 after = c > 0
                 found = f.load_if(after, before, ((line * chunks + c) - 1) * inner + q)

@@ -42,14 +42,49 @@ def cumprod(x: Array, *, axis: int, reverse: bool) -> Array:
     return _directed(np.cumprod, x, axis, reverse)
 
 
-def linear_recurrence(a: Array, b: Array, *, axis: int, reverse: bool) -> Array:
-    a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
+def cummax(x: Array, *, axis: int, reverse: bool) -> Array:
+    return _directed(np.maximum.accumulate, x, axis, reverse)
+
+
+def cummin(x: Array, *, axis: int, reverse: bool) -> Array:
+    return _directed(np.minimum.accumulate, x, axis, reverse)
+
+
+# Narrow lines are cut into pieces of this length, which are gone through side by side.
+_PIECE = 64
+
+
+def _recurrence(a: Array, b: Array, state: Any) -> Array:
+    """out[k] = a[k] * out[k - 1] + b[k] along the first axis, from a state."""
     out = np.empty(b.shape, b.dtype)
-    state: Any = np.zeros(b.shape[1:], b.dtype)
-    for k in range(len(b) - 1, -1, -1) if reverse else range(len(b)):
+    n, pieces = len(b), len(b) // _PIECE
+    done = 0
+    if pieces > 4 and b[0].size < _PIECE:
+        done = pieces * _PIECE
+        columns = [v[:done].reshape(pieces, _PIECE, *v.shape[1:]) for v in (a, b)]
+        columns = [np.ascontiguousarray(np.swapaxes(v, 0, 1)) for v in columns]
+        product, total = (v[0] for v in columns)
+        for factor, term in zip(columns[0][1:], columns[1][1:], strict=True):
+            product, total = factor * product, factor * total + term
+        ends = _recurrence(product, total, state)
+        now: Any = np.concatenate([np.broadcast_to(state, ends[:1].shape), ends[:-1]])
+        inside = out[:done].reshape(pieces, _PIECE, *b.shape[1:])
+        for k, (factor, term) in enumerate(zip(*columns, strict=True)):
+            now = factor * now + term
+            inside[:, k] = now
+        state = ends[-1]
+    for k in range(done, n):
         state = a[k] * state + b[k]
         out[k] = state
-    return np.ascontiguousarray(np.moveaxis(out, 0, axis))
+    return out
+
+
+def linear_recurrence(a: Array, b: Array, *, axis: int, reverse: bool) -> Array:
+    a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
+    if reverse:
+        a, b = a[::-1], b[::-1]
+    out = _recurrence(a, b, np.zeros(b.shape[1:], b.dtype))
+    return np.ascontiguousarray(np.moveaxis(out[::-1] if reverse else out, 0, axis))
 
 
 def _lapack(names: tuple[str, ...], dtype: Any) -> Any:
@@ -157,7 +192,7 @@ def signdet(a: Array) -> Array:
 LIBRARY: dict[str, Callable[..., Any]] = {
     f.__name__: np.errstate(all="ignore")(f)
     for f in (
-        matmul, sort, argsort, cumsum, cumprod, linear_recurrence, cholesky, triangular_solve, solve, inv, det,
-        logabsdet, signdet,
+        matmul, sort, argsort, cumsum, cumprod, cummax, cummin, linear_recurrence, cholesky, triangular_solve,
+        solve, inv, det, logabsdet, signdet,
     )
 }  # fmt: skip
