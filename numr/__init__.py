@@ -41,6 +41,7 @@ from numr.dtypes import (
 from numr.dtypes import bool_ as bool
 from numr.functions.all import *  # noqa: F403
 from numr.functions.all import __all__ as _functions
+from numr.implicit import custom_linear_solve, custom_root, fixed_point, linear_transpose
 from numr.jacobians import hessian, hvp, jacfwd, jacrev
 from numr.jit import jit
 from numr.prefixes import associative_scan
@@ -95,9 +96,12 @@ __all__ = [
     "cond",
     "control_flow",
     "custom_jvp",
+    "custom_linear_solve",
+    "custom_root",
     "custom_vjp",
     "e",
     "errors",
+    "fixed_point",
     "float16",
     "float32",
     "float64",
@@ -115,6 +119,7 @@ __all__ = [
     "jacrev",
     "jit",
     "jvp",
+    "linear_transpose",
     "linearize",
     "map",
     "nan",

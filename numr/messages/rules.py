@@ -90,3 +90,20 @@ def rule_misshaped(
             "convert it with astype, or take its real part",
         )
     )
+
+
+def not_linear(function: str) -> GradientError:
+    """A function that is not linear where its transpose is asked for.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.not_linear("f").args[0])
+        f is not linear in its arguments, and only linear functions have a transpose
+          numr.vjp gives the transpose of its derivative at a point
+    """
+    return GradientError(
+        compose(
+            f"{function} is not linear in its arguments, and only linear functions have a transpose",
+            "numr.vjp gives the transpose of its derivative at a point",
+        )
+    )

@@ -18,6 +18,7 @@ from numr.ir.transforms.jvp import jvp as jvp_graph
 from numr.ir.transforms.substitute import substitute
 from numr.ir.transforms.transpose import transpose as transpose_graph
 from numr.primitives.control import Control, only, over_batch, run, split, with_zeros
+from numr.primitives.elementwise import accumulate, neg
 from numr.primitives.guards import add_cotangents
 from numr.primitives.reduction import reduce_sum
 from numr.primitives.shape import batched_first, zeros_like
@@ -145,6 +146,22 @@ class CustomJvp(_Ruled):
         return all_batched(body, flags, size), extra
 
 
+class Root(CustomJvp):
+    """What solves an equation: the first operands, which do not move, as the results, which do.
+
+    The rule is given the results as its first arguments, so that it is differentiated at them again.
+    """
+
+    def jvp(
+        self, out: Node, operands: tuple[Node, ...], tangents: Sequence[Node | None], **params: Any
+    ) -> Node | None:
+        plain = {k: v for k, v in params.items() if k != "index"}
+        found = self.results(*operands, **plain)
+        moved = (*(None for _ in found), *tangents[len(found) :])
+        given = (*found, *operands[len(found) :])
+        return super().jvp(out, given, moved, **params)
+
+
 class Pullback:
     """A reverse rule: what it keeps of the arguments, and the cotangents of the arguments.
 
@@ -183,6 +200,7 @@ class CustomVjp(_Ruled):
             *(t for t in moving if t is not None),
             back=back,
             ahead=None,
+            inverts=None,
             fixed=len(pull.seen) + len(residuals),
             name=params["rule"].name,
             index=sum(x.dtype.is_inexact for x in outputs),
@@ -208,7 +226,8 @@ class Linear(Control):
 
     Operands: `fixed` that it depends on in any way, then those it is linear in. `back` is the body from
     the fixed ones and cotangents of the results to cotangents of the linear ones; `ahead`, if not None,
-    the one from the operands to the results.
+    the one from the operands to the results. Where the map is the inverse of another one, `inverts` has
+    that one and its adjoint, as such bodies, and derivatives never go through how it is inverted.
     """
 
     lowering = "call"
@@ -255,6 +274,8 @@ class Linear(Control):
         if all(t is None for t in tangents[:fixed]):
             moved = with_zeros(tangents[fixed:], operands[fixed:])
             return self(*operands[:fixed], *moved, **params)
+        if params["inverts"] is not None:
+            return self._jvp_of_inverse(operands, tangents, **params)
         body = params["ahead"] or self.ahead(**params)
         which = tuple(t is not None for t in tangents)
         seeds, found = body.made(("moved", which), lambda: body.moved(which, param_like))
@@ -264,6 +285,26 @@ class Linear(Control):
         places = dict(zip(body.params, operands, strict=True))
         places |= {s: t for s, t in zip(seeds, tangents, strict=True) if s is not None}
         return substitute([tangent], places)[0]
+
+    def _jvp_of_inverse(
+        self, operands: tuple[Node, ...], tangents: Sequence[Node | None], **params: Any
+    ) -> Node:
+        """x = A^-1 b moves by A^-1 (db - dA x)."""
+        fixed, index = params["fixed"], params["index"]
+        plain = {k: v for k, v in params.items() if k != "index"}
+        body = params["inverts"][0]
+        which = tuple(k < fixed and t is not None for k, t in enumerate(tangents))
+        seeds, changes = body.made(("moved", which), lambda: body.moved(which, param_like))
+        solution = self.results(*operands, **plain)
+        places = dict(zip(body.params, [*operands[:fixed], *solution], strict=True))
+        places |= {s: t for s, t in zip(seeds, tangents, strict=True) if s is not None}
+        found = iter(substitute([c for c in changes if c is not None], places))
+        moved = []
+        for b, db, change in zip(operands[fixed:], tangents[fixed:], changes, strict=True):
+            if change is not None:
+                db = accumulate(db, neg(next(found)))
+            moved.append(zeros_like(b) if db is None else db)
+        return self(*operands[:fixed], *moved, **plain, index=index)
 
     def transposed(
         self, cts: Mapping[int, Node], node: Node, wanted: Sequence[bool]
@@ -277,8 +318,14 @@ class Linear(Control):
         if ahead is None:
             found = placed(back, given)
         else:
+            inverts = node.params["inverts"]
             found = self.results(
-                *given, back=ahead, ahead=back, fixed=fixed, name=node.params["name"]
+                *given,
+                back=ahead,
+                ahead=back,
+                inverts=None if inverts is None else inverts[::-1],
+                fixed=fixed,
+                name=node.params["name"],
             )
         return [*(None for _ in range(fixed)), *found]
 
@@ -299,9 +346,12 @@ class Linear(Control):
             return all_batched(body, flags, size)
 
         made = params | {"back": over(params["back"]), "ahead": over(params["ahead"])}
+        if params["inverts"] is not None:
+            made["inverts"] = tuple(over(body) for body in params["inverts"])
         return self(*given, **made), 0
 
 
 CUSTOM_JVP = CustomJvp("custom_jvp", "A function with a forward rule of its own.")
 CUSTOM_VJP = CustomVjp("custom_vjp", "A function with a reverse rule of its own.")
+ROOT = Root("root", "What solves an equation, with derivatives by the implicit function theorem.")
 LINEAR = Linear("linear", "A linear map given by its adjoint.")
