@@ -18,6 +18,7 @@ from numr.autodiff import grad, jvp, linearize, stop_gradient, value_and_grad, v
 from numr.branching import cond, switch
 from numr.checkpoints import checkpoint, checkpoint_name, checkpoint_policies
 from numr.control import fori_loop, map, scan, while_loop
+from numr.curvature import gnvp, hvp, vhp
 from numr.custom_rules import custom_jvp, custom_vjp
 from numr.devices import available_devices, get_default_device, set_default_device
 from numr.dtypes import (
@@ -42,7 +43,7 @@ from numr.dtypes import bool_ as bool
 from numr.functions.all import *  # noqa: F403
 from numr.functions.all import __all__ as _functions
 from numr.implicit import custom_linear_solve, custom_root, fixed_point, linear_transpose
-from numr.jacobians import hessian, hvp, jacfwd, jacrev
+from numr.jacobians import hessian, jacfwd, jacobian, jacrev
 from numr.jit import jit
 from numr.prefixes import associative_scan
 from numr.python_control import control_flow
@@ -107,6 +108,7 @@ __all__ = [
     "float64",
     "fori_loop",
     "get_default_device",
+    "gnvp",
     "grad",
     "hessian",
     "hvp",
@@ -116,6 +118,7 @@ __all__ = [
     "int32",
     "int64",
     "jacfwd",
+    "jacobian",
     "jacrev",
     "jit",
     "jvp",
@@ -136,6 +139,7 @@ __all__ = [
     "uint32",
     "uint64",
     "value_and_grad",
+    "vhp",
     "vjp",
     "vmap",
     "while_loop",

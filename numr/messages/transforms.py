@@ -51,20 +51,20 @@ def not_one_number(
     return GradientError(f"{head}{article} {dtype}\n  {fix}")
 
 
-def no_direction(function: str, argnums: Any, count: int) -> GradientError:
-    """`hvp` without the direction after its argument, or with an `argnums` it does not take.
+def no_direction(transform: str, function: str, argnums: Any, count: int) -> GradientError:
+    """`hvp` or its like without the direction after its argument, or with an `argnums` it does not take.
 
     Examples:
         >>> from numr import messages
-        >>> print(messages.no_direction("f", 0, 1).args[0])
+        >>> print(messages.no_direction("hvp", "f", 0, 1).args[0])
         numr.hvp: f was called with 1 positional argument, and argument 0 and a direction after it ...
           hvp(f)(x, v, *rest): v is a direction of x's structure, or a tuple of them for several argnums
     """
     plural = "" if count == 1 else "s"
     return GradientError(
-        f"numr.hvp: {function} was called with {count} positional argument{plural}, and argument "
+        f"numr.{transform}: {function} was called with {count} positional argument{plural}, and argument "
         f"{argnums!r} and a direction after it are needed\n"
-        f"  hvp({function})(x, v, *rest): v is a direction of x's structure, or a tuple of them "
+        f"  {transform}({function})(x, v, *rest): v is a direction of x's structure, or a tuple of them "
         f"for several argnums"
     )
 
