@@ -6,11 +6,12 @@ branch saves the side not taken: a step of a loop that has ended, or the dear on
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from numr.codegen.prepare import reachable
-from numr.codegen.region import Axis, Expr
+from numr.codegen.region import Axis, Expr, Region
 from numr.ir import scalar as S
 
 # Additions that cost more than a branch which is foretold wrong.
@@ -49,14 +50,14 @@ def loop_axes(roots: Sequence[Expr], axis: Axis) -> frozenset[Axis]:
     return frozenset((axis, *(e.data for e in reachable(roots) if e.kind == "rounds")))
 
 
-def branches(roots: Sequence[Expr], axis: Axis) -> list[Branch]:
-    """The branches worth having among what changes along an axis, and those of loops inside.
-
-    Args:
-        roots: all results.
-        axis: the rounds of a loop; what does not depend on it is computed before them.
-    """
-    order, axes = reachable(roots), loop_axes(roots, axis)
+def branches(region: Region) -> list[Branch]:
+    """The branches worth having among what changes from round to round of a loop, and of those inside it;
+    what does not is computed before them."""
+    assert region.loop is not None
+    roots, carried = [o.expr for o in region.outputs], region.loop.carried
+    order, axes = reachable(roots), loop_axes(roots, region.loop.axis)
+    # What a round begins with is in variables.
+    ready = {e for e in order if e.kind == "carried" or (e.kind == "load" and e.data in carried)}
     users: dict[Expr, list[Expr]] = {}
     for e in order:
         for a in e.args:
@@ -69,10 +70,10 @@ def branches(roots: Sequence[Expr], axis: Axis) -> list[Branch]:
             groups.setdefault((e.args[0], e.free, level), []).append(e)
             level += 1
         levels[e] = level
-    needed = set(roots)
+    needed = {*roots, *ready}
     found = []
     for choices in groups.values():
-        sides = tuple(_only(order, users, needed, choices, side, axes) for side in (1, 2))
+        sides = tuple(_only(users, needed, choices, side, axes) for side in (1, 2))
         branch = Branch(tuple(choices), (sides[0], sides[1]))
         if max(branch.costs) >= WORTH:
             found.append(branch)
@@ -80,7 +81,6 @@ def branches(roots: Sequence[Expr], axis: Axis) -> list[Branch]:
 
 
 def _only(
-    order: Sequence[Expr],
     users: dict[Expr, list[Expr]],
     needed: set[Expr],
     choices: Sequence[Expr],
@@ -96,10 +96,24 @@ def _only(
             return all(a is not e for k, a in enumerate(user.args) if k != side)
         return user in found
 
-    for e in reversed(order):
-        changes = not axes.isdisjoint(e.free) and e not in needed and e not in chosen and e in users
+    # Users have higher numbers, so all those of an expression are decided before it is.
+    todo: list[int] = []
+    waiting: dict[int, Expr] = {}
+
+    def consider(e: Expr) -> None:
+        if e.number not in waiting:
+            waiting[e.number] = e
+            heapq.heappush(todo, -e.number)
+
+    for choice in choices:
+        consider(choice.args[side])
+    while todo:
+        e = waiting[-heapq.heappop(todo)]
+        changes = not axes.isdisjoint(e.free) and e not in needed and e not in chosen
         if changes and all(is_only(user, e) for user in users[e]):
             found.add(e)
+            for a in e.args:
+                consider(a)
     return frozenset(e for e in found if e.kind not in ("const", "size", "axis"))
 
 

@@ -225,6 +225,30 @@ class Emitter:
         self.scopes = self.scopes + inner
         return result
 
+    def values(self, exprs: Sequence[Expr]) -> list[Value]:
+        """Several, and what they are made of in order, so that no recursion is as deep as a step is long."""
+        stack = [*reversed(exprs)]
+        seen: set[Expr] = set()
+        while stack:
+            e = stack[-1]
+            parts = [a for a in self._parts(e) if a.args and a not in seen] if e not in seen else []
+            seen.add(e)
+            if parts:
+                stack += reversed(parts)
+            else:
+                self.value(stack.pop())
+        return [self.value(e) for e in exprs]
+
+    def _parts(self, expr: Expr) -> Sequence[Expr]:
+        """What is computed for an expression whatever happens, where it is itself."""
+        if any(expr in scope.known for scope in self.scopes):
+            return ()
+        if expr in self.branches:
+            return (self.branches[expr].condition,)
+        if expr.kind == "guarded":
+            return expr.args[-1:]
+        return expr.args if expr.kind in ("op", "cast", "bitcast", "load") else ()
+
     def _emit(self, expr: Expr) -> Value:
         if expr in self.cached:
             buffer, place, extents = self.cached[expr]
@@ -302,8 +326,7 @@ class Emitter:
         axis, half = rounds.data, len(rounds.args) // 2
         starts, nexts = rounds.args[:half], list(rounds.args[half:])
         variables = []
-        for start in starts:
-            value = self.value(start)
+        for start, value in zip(starts, self.values(starts), strict=True):
             variables.append(self.fresh(start.dtype))
             self.statement(Declare(variables[-1], value))
         carried = [self.builder.carried(axis, k, s.dtype) for k, s in enumerate(starts)]
@@ -313,13 +336,13 @@ class Emitter:
         if stop is not None:
             self.stop_unless(stop[0])
             nexts = stop[1]
-        self.carry_on(variables, [self.value(x) for x in nexts])
+        self.carry_on(variables, self.values(nexts))
         self.close(axis)
         return variables
 
     def stop_unless(self, condition: Expr, *before: Statement) -> None:
         """End the innermost loop where a condition fails."""
-        ended = self.let("invert", (self.value(condition),), bool_)
+        ended = self.let("invert", (*self.values([condition]),), bool_)
         self.statement(If(ended, [*before, Break()]))
 
     def carry_on(self, variables: Sequence[Var], values: Sequence[Value]) -> None:
@@ -362,8 +385,9 @@ class Emitter:
                 condition = self.let("invert", (condition,), bool_)
             here = If(condition)
             self.scopes.append(_Scope(self.scopes[-1].bound, here.body, own=own))
-            for var, e in todo:
-                self.statement(Assign(var, self.value(e)))
+            values = self.values([e for _, e in todo])
+            for (var, _), value in zip(todo, values, strict=True):
+                self.statement(Assign(var, value))
             self.scopes.pop()
             self.statement(here)
         for e, (var, _) in zip(branch.choices, results, strict=True):

@@ -115,9 +115,12 @@ class Expander:
         found = self._memo.get(key)
         if found is None:
             self.visits.setdefault(node, set()).add(index)
-            found = self._memo[key] = node.prim.element(self, node, index)  # type: ignore[attr-defined]
+            found = self._memo[key] = self._written(node, index)
         self.guard = outer
         return found
+
+    def _written(self, node: Node, index: Index) -> Expr:
+        return node.prim.element(self, node, index)  # type: ignore[attr-defined, no-any-return]
 
     def _load(self, node: Node, index: Index) -> Expr:
         # A reshape of a stored array is the same memory under another shape, and axes of length 1 do

@@ -75,10 +75,7 @@ def _looped_region(
         and _length(region.loop.lanes, hints) >= LANES_TOGETHER
         and not any(o.mode == "go" for o in region.outputs)
         and not any(e.kind == "rounds" for e in reachable(roots_of(region)))
-        and not any(
-            min(b.costs) < WORTH <= max(b.costs)
-            for b in branches([o.expr for o in region.outputs], region.loop.axis)
-        )
+        and not any(min(b.costs) < WORTH <= max(b.costs) for b in branches(region))
     )
     return Schedule(
         "loop",

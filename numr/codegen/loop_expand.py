@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -118,16 +117,16 @@ class Rounds(Expander):
             return self.element(given.operand, (at, *index))
         return self._carry(given, node, index)
 
-    def _expand(self, node: Node, index: Index) -> Expr:
+    def _written(self, node: Node, index: Index) -> Expr:
+        if len(self.builder.table) > MOST_EXPRESSIONS:
+            raise NotInKernel(f"a round has more than {MOST_EXPRESSIONS} operations")
         if node.prim.name == "matmul":
             return self._product(node, index)
         if node.prim is SCAN:
             return self._ended(node, index)
         if node.prim.lowering != "element":
             raise NotInKernel(f"{node.prim.name} is no arithmetic of elements")
-        if len(self.builder.table) > MOST_EXPRESSIONS:
-            raise NotInKernel(f"a round has more than {MOST_EXPRESSIONS} operations")
-        return super()._expand(node, index)
+        return super()._written(node, index)
 
     def _within_bounds(self, node: Node, index: Index) -> bool:
         return all(
@@ -292,16 +291,17 @@ class Rounds(Expander):
         return x.rank >= rank and [self.table(n) for n in x.shape[:rank]] == self.shape
 
     def ahead(self, nodes: Sequence[Node]) -> None:
-        """Expand in order what is of the lanes, so that no expansion is as deep as a body is long."""
-        rank = len(self.shape)
+        """Expand in order what has few elements, so that no expansion is as deep as a body is long."""
         for node in nodes:
-            if node.prim.lowering != "element" or not self.begins(node):
+            if node.prim.lowering != "element" and node.prim.name not in ("matmul", "scan"):
                 continue
-            extents = [self.extent(n) for n in node.shape[rank:]]
-            short = all(isinstance(e, int) for e in extents)
-            if short and math.prod(map(int, extents)) <= MOST_NUMBERS:  # type: ignore[arg-type]
-                for point in self._points(node.shape[rank:], "an array"):
-                    self.element(node, (*self.here, *point))
+            place = self.here if self.begins(node) else ()
+            try:
+                points = self._points(node.shape[len(place) :], "an array")
+            except NotInKernel:
+                continue  # those of its elements that are needed are found when they are
+            for point in points:
+                self.element(node, (*place, *point))
 
 
 @dataclass(slots=True)

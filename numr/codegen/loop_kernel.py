@@ -76,7 +76,7 @@ class _LoopKernel:
         self.blocked = schedule.block > 1
         self.block = Axis("block", 1)
         if not self.blocked:
-            for branch in branches([o.expr for o in region.outputs], self.loop.axis):
+            for branch in branches(region):
                 self.emitter.branches.update(dict.fromkeys(branch.choices, branch))
         self.carried = self._carried()
         self.loads = self._loads()
@@ -203,7 +203,7 @@ class _LoopKernel:
     ) -> None:
         """Compute everything, then store and assign: nothing is overwritten that is still read."""
         emitter = self.emitter
-        new = [emitter.value(x) for x in nexts]
+        new = emitter.values([*nexts, *(o.expr for o in rows)])[: len(nexts)]
         stores = [self._store(o) for o in rows]
         for store in stores:
             emitter.statement(store)

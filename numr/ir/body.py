@@ -34,9 +34,8 @@ class Body:
 
     def made(self, key: Any, make: Callable[[], Any]) -> Any:
         """What `make` gives, made once for a key."""
-        if key not in self.memo:
-            self.memo[key] = make()
-        return self.memo[key]
+        found = self.memo.get(key)
+        return self.memo.setdefault(key, make()) if found is None else found  # of threads, the first
 
     def moved(
         self, which: Sequence[bool], like: Callable[[Node], Node]

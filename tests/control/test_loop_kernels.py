@@ -404,3 +404,42 @@ def test_threads_share_lanes_of_very_different_trip_counts(threads: int) -> None
             total, n = halves(counts)
             np.testing.assert_array_equal(n.numpy(), counts)
             np.testing.assert_array_equal(total.numpy(), 0.5 * counts)
+
+
+def test_a_dear_side_that_alone_needs_what_is_carried(cut: None) -> None:
+    dear = lambda y: nr.sin(nr.exp(-y * y)) * nr.tanh(y)
+
+    def run(x: Any) -> Any:
+        step = lambda c, _: ((nr.where(c[0] > 0.3, dear(c[1]), c[0] + 0.1), c[0]), None)
+        return nr.scan(step, (x, 2 * x), length=9)[0]
+
+    inside = lambda x: nr.scan(lambda c, _: (run(c)[0], None), x, length=6)[0]
+    for f in (run, inside):
+        assert in_one_kernel(f, 0.2)
+        want = nr.jit(f, device="reference")(0.2)
+        close(nr.jit(f)(0.2), [w.numpy() for w in nr.tree.leaves(want)])
+
+
+@pytest.mark.parametrize("kind", ["lanes", "shared", "products", "branches"])
+def test_long_bodies(kind: str) -> None:
+    """Neither recursion nor time is that of a step's length to some power."""
+    w = np.array([[0.6, -0.2], [0.1, 0.7]])
+
+    def work(x: Any) -> Any:
+        for k in range(40 if kind == "products" else 50 if kind == "branches" else 250):
+            if kind == "products":
+                x = w @ x
+            elif kind == "branches":
+                x = nr.cond(x > 0.5, lambda x: 0.7 * nr.sin(nr.exp(x)), lambda x: x + 0.1, x)
+            else:
+                x = 0.9 * x + 0.01 * k
+        return x
+
+    def run(x: Any) -> Any:
+        step = lambda c, _: ((0.1 * c[0] + c[1], work(c[1])), None)
+        return nr.scan(step, (x, 0.1 if kind == "shared" else x), length=3)[0]
+
+    x = np.ones(2) if kind == "products" else np.array(0.4) if kind == "branches" else np.ones(20)
+    assert in_one_kernel(run, x)
+    want = nr.jit(run, device="reference")(x)
+    close(nr.jit(run)(x), [v.numpy() for v in nr.tree.leaves(want)])
