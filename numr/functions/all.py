@@ -16,8 +16,10 @@ from numr.functions import (
     logic,
     manipulation,
     mathematics,
+    moments,
     networks,
     normalizations,
+    order,
     pools,
     products,
     reductions,
@@ -39,8 +41,10 @@ from numr.functions.linalg import *
 from numr.functions.logic import *
 from numr.functions.manipulation import *
 from numr.functions.mathematics import *
+from numr.functions.moments import *
 from numr.functions.networks import *
 from numr.functions.normalizations import *
+from numr.functions.order import *
 from numr.functions.pools import *
 from numr.functions.products import *
 from numr.functions.reductions import *
@@ -63,8 +67,10 @@ __all__ += linalg.__all__
 __all__ += logic.__all__
 __all__ += manipulation.__all__
 __all__ += mathematics.__all__
+__all__ += moments.__all__
 __all__ += networks.__all__
 __all__ += normalizations.__all__
+__all__ += order.__all__
 __all__ += pools.__all__
 __all__ += products.__all__
 __all__ += reductions.__all__
