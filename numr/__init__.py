@@ -47,6 +47,7 @@ from numr.jacobians import hessian, jacfwd, jacobian, jacrev
 from numr.jit import jit
 from numr.prefixes import associative_scan
 from numr.python_control import control_flow
+from numr.taylor import jet, laplacian
 from numr.vectorize import vmap
 
 __version__ = "0.1.0"
@@ -120,8 +121,10 @@ __all__ = [
     "jacfwd",
     "jacobian",
     "jacrev",
+    "jet",
     "jit",
     "jvp",
+    "laplacian",
     "linear_transpose",
     "linearize",
     "map",
