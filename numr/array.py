@@ -389,6 +389,8 @@ def from_node(node: Node, weak: bool = False) -> Array:
 
 def without_history(node: Node) -> Node:
     """A node of the same value that derivatives take for a constant."""
+    if node.prim is STOP_GRADIENT:
+        return node
     if node.value is None:
         return STOP_GRADIENT(node)
     if node.origin is None:

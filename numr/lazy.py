@@ -84,6 +84,8 @@ def _realize(wanted: list[Node], device: str) -> None:
     historic = _historic(order)
     for node, value in zip(wanted, values, strict=True):
         become_leaf(node, value, node in historic)
+        if _together:
+            _together.pop(node, None)
 
 
 def _others(order: list[Node], chosen: set[Node], device: str) -> list[Node]:
