@@ -6,6 +6,7 @@ from numr.functions import (
     activations,
     arithmetic,
     convolutions,
+    counting,
     creation,
     diagonals,
     distances,
@@ -20,6 +21,7 @@ from numr.functions import (
     networks,
     normalizations,
     order,
+    polynomials,
     pools,
     products,
     reductions,
@@ -31,6 +33,7 @@ from numr.functions import (
 from numr.functions.activations import *
 from numr.functions.arithmetic import *
 from numr.functions.convolutions import *
+from numr.functions.counting import *
 from numr.functions.creation import *
 from numr.functions.diagonals import *
 from numr.functions.distances import *
@@ -45,6 +48,7 @@ from numr.functions.moments import *
 from numr.functions.networks import *
 from numr.functions.normalizations import *
 from numr.functions.order import *
+from numr.functions.polynomials import *
 from numr.functions.pools import *
 from numr.functions.products import *
 from numr.functions.reductions import *
@@ -57,6 +61,7 @@ __all__: list[str] = []
 __all__ += activations.__all__
 __all__ += arithmetic.__all__
 __all__ += convolutions.__all__
+__all__ += counting.__all__
 __all__ += creation.__all__
 __all__ += diagonals.__all__
 __all__ += distances.__all__
@@ -71,6 +76,7 @@ __all__ += moments.__all__
 __all__ += networks.__all__
 __all__ += normalizations.__all__
 __all__ += order.__all__
+__all__ += polynomials.__all__
 __all__ += pools.__all__
 __all__ += products.__all__
 __all__ += reductions.__all__

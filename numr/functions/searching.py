@@ -128,28 +128,49 @@ def _known(name: str, x: Any) -> Any:
     return np.asarray(from_node(node))
 
 
-def nonzero(x: Any, /) -> tuple[Array, ...]:
-    """The positions of the nonzero elements. Not for traced values: their number is data.
+def nonzero(
+    x: Any, /, *, size: int | None = None, fill_value: int | tuple[int, ...] = 0
+) -> tuple[Array, ...]:
+    """The positions of the nonzero elements.
+
+    Their number is data; with a size it also runs inside jit, grad and vmap: the first positions are
+    kept, and what is left over is filled.
 
     Args:
         x: array of any dtype.
+        size: how many positions, needed for traced values.
+        fill_value: what fills the rest, a number, or one for each axis in a tuple.
 
     Returns:
         One vector of int64 for each axis, in a tuple, in row-major order.
 
     Raises:
-        ShapeError: for an array without axes.
-        TracedValueError: inside jit, grad or vmap.
+        ShapeError: for an array without axes, or a size that is no length.
+        TracedValueError: for traced values without a size.
 
     Examples:
         >>> import numr as nr
         >>> nr.nonzero(nr.asarray([[0, 5], [6, 0]]))
         (numr.Array([0, 1]), numr.Array([1, 0]))
+        >>> nr.jit(lambda x: nr.nonzero(x, size=3, fill_value=-1))(nr.asarray([0, 5, 6, 0]))
+        (numr.Array([ 1,  2, -1]),)
     """
-    value = _known("nonzero", x)
-    if value.ndim == 0:
+    from numr.functions.counting import checked_size, is_traced, needs_size, positions
+
+    node = node_of(x)
+    if node.rank == 0:
         raise ShapeError("nonzero needs at least one axis; nr.atleast_1d adds it")
-    return tuple(to_array(p) for p in np.nonzero(value))
+    if size is not None:
+        length = checked_size("nonzero", size)
+        if isinstance(fill_value, tuple) and len(fill_value) != node.rank:
+            raise ShapeError(
+                f"nonzero: fill_value {fill_value} has not one number for each axis of x, of shape "
+                f"{plain(node.shape)}"
+            )
+        return positions(node, length, fill_value)
+    if is_traced(node):
+        raise needs_size("nonzero", "size", node)
+    return tuple(to_array(p) for p in np.nonzero(_known("nonzero", x)))
 
 
 def argwhere(x: Any, /) -> Array:
