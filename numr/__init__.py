@@ -47,6 +47,7 @@ from numr.jacobians import hessian, jacfwd, jacobian, jacrev
 from numr.jit import jit
 from numr.prefixes import associative_scan
 from numr.python_control import control_flow
+from numr.sparse import SparseMatrix, sparse_hessian, sparse_jacobian
 from numr.taylor import jet, laplacian
 from numr.vectorize import vmap
 
@@ -87,6 +88,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "Array",
     "DType",
+    "SparseMatrix",
     "associative_scan",
     "bool",
     "bool_",
@@ -134,6 +136,8 @@ __all__ = [
     "scan",
     "set_default_device",
     "available_devices",
+    "sparse_hessian",
+    "sparse_jacobian",
     "stop_gradient",
     "switch",
     "tree",
