@@ -209,3 +209,29 @@ def test_errors(call: Callable[[], Any], error: type[Exception], words: tuple[st
         call()
     for word in words:
         assert re.search(re.escape(word), str(caught.value))
+
+
+DEVICE: dict[str, tuple[Callable[..., Any], tuple[Any, ...]]] = {
+    "bincount": (lambda v: nr.bincount(v, length=6), (I.astype("i4"),)),
+    "bincount weights": (
+        lambda v, w: nr.bincount(v, w, length=6),
+        (I.astype("i4"), X[:40].astype("f4")),
+    ),
+    "histogram": (lambda v: nr.histogram(v, 5), (X.astype("f4"),)),
+    "unique": (lambda v: nr.unique(v, size=9, **ALL), (I.astype("i4"),)),
+    "nonzero": (lambda v: nr.nonzero(v, size=9), (I.astype("i4").reshape(4, 10),)),
+    "kron": (nr.kron, (X[:3].astype("f4"), X[:4].astype("f4"))),
+    "polyval": (nr.polyval, (X[:3].astype("f4"), X.astype("f4"))),
+}
+
+
+@pytest.mark.parametrize("name", DEVICE)
+def test_webgpu(name: str) -> None:
+    pytest.importorskip("wgpu")
+    if not any(str(d).startswith("webgpu") for d in nr.available_devices()):
+        pytest.skip("no adapter")
+    f, args = DEVICE[name]
+    there = nr.jit(f)(*(nr.asarray(v, device="webgpu") for v in args))
+    here = nr.jit(f)(*args)
+    for got, want in zip(nr.tree.leaves(there), nr.tree.leaves(here), strict=True):
+        np.testing.assert_allclose(np.asarray(got), np.asarray(want), rtol=1e-5, atol=1e-6)
