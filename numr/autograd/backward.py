@@ -22,7 +22,13 @@ class BackwardHook(Protocol):
     """What `backward` tells of the gradients as they become complete."""
 
     def on_leaf_grad_ready(self, var: Var, grad: Array) -> None:
-        """Called once for each variable that has a gradient, when nothing is added to it any more."""
+        """Called once for each variable that has a gradient, when nothing is added to it any more.
+
+        Args:
+            var: the variable.
+            grad: its gradient, of its shape and dtype, as the store has it: an Array, or a Var with its
+                history in `backward_with_graph`.
+        """
 
 
 def _tangents(nodes: Iterable[Node], seeds: Mapping[Node, Node]) -> dict[Node, Node]:

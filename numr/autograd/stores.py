@@ -77,30 +77,82 @@ class _Store(MutableMapping[Any, Any]):
         return f"{type(self).__name__}({{{inside}}})"
 
     def get(self, x: Any, default: Any = None) -> Any:
-        """The gradient of a variable (or id) as an array without history; `default` where there is none."""
+        """The gradient of a variable as an array without history.
+
+        Args:
+            x: a variable or its id.
+            default: what to return where there is no gradient, which stands for zero.
+
+        Returns:
+            Array of the variable's shape and dtype, or `default`.
+
+        Raises:
+            GradientError: if x is neither.
+
+        Examples:
+            >>> from numr.autograd import Var, backward
+            >>> x, y = Var(3.0), Var(4.0)
+            >>> store = backward(x**2)
+            >>> store.get(x).item(), store.get(y), store.get(y, 0.0)
+            (6.0, None, 0.0)
+        """
         found = self._gradients.get(self._id(x))
         return default if found is None else GradStore._made(found)
 
     def get_var(self, x: Any, default: Any = None) -> Any:
-        """The gradient of a variable (or id) as a Var with its history; `default` where there is none.
+        """The gradient of a variable as a Var with its history, to be differentiated again.
 
-        Gradients in a `GradStore` have none, so there it is a constant.
+        Gradients in a `GradStore` have no history, so there it is a constant.
+
+        Args:
+            x: a variable or its id.
+            default: what to return where there is no gradient, which stands for zero.
+
+        Returns:
+            Var of the variable's shape and dtype, or `default`.
+
+        Raises:
+            GradientError: if x is neither.
+
+        Examples:
+            >>> from numr.autograd import Var, backward, backward_with_graph
+            >>> x = Var(3.0)
+            >>> gradient = backward_with_graph(x**3).get_var(x)
+            >>> gradient.item(), backward(gradient)[x].item()
+            (27.0, 18.0)
         """
         found = self._gradients.get(self._id(x))
         return default if found is None else VarGradStore._made(found)
 
     def insert(self, x: Any, gradient: Any) -> None:
-        """Set the gradient of a variable (or id), as `store[x] = gradient` does.
+        """Set the gradient of a variable, as `store[x] = gradient` does.
+
+        Args:
+            x: a variable or its id; an id that is not known yet is what iteration gives then.
+            gradient: an array of the variable's shape.
 
         Raises:
-            ShapeError: if it does not have the variable's shape.
+            GradientError: if x is neither.
+            ShapeError: if the gradient does not have the variable's shape.
+
+        Examples:
+            >>> from numr.autograd import GradStore, Var
+            >>> x, store = Var([1.0, 2.0]), GradStore()
+            >>> store.insert(x, [0.5, 0.5])
+            >>> store[x]
+            numr.Array([0.5, 0.5])
         """
         self[x] = gradient
 
     def accumulate(self, x: Any, gradient: Any) -> None:
-        """Add to the gradient of a variable (or id), or set it where there is none.
+        """Add to the gradient of a variable, or set it where there is none.
+
+        Args:
+            x: a variable or its id.
+            gradient: an array of the variable's shape.
 
         Raises:
+            GradientError: if x is neither.
             ShapeError: if it does not have the variable's shape.
 
         Examples:
@@ -115,7 +167,7 @@ class _Store(MutableMapping[Any, Any]):
         self.try_accumulate(x, gradient, lambda old, new: old + new)
 
     def try_accumulate(self, x: Any, gradient: Any, add: Callable[[Any, Any], Any]) -> None:
-        """Combine with the gradient of a variable (or id), or set it where there is none.
+        """Combine with the gradient of a variable, or set it where there is none.
 
         Args:
             x: a variable or its id.
@@ -123,7 +175,17 @@ class _Store(MutableMapping[Any, Any]):
             add: a function (old, new) that returns what is kept. If it raises, the old gradient stays.
 
         Raises:
+            GradientError: if x is neither.
             ShapeError: if the gradient, or what `add` returned, does not have the variable's shape.
+
+        Examples:
+            >>> import numr as nr
+            >>> from numr.autograd import Var, backward
+            >>> x = Var([1.0, -2.0])
+            >>> store = backward(nr.sum(x**2))
+            >>> store.try_accumulate(x, [1.0, 1.0], nr.maximum)
+            >>> store[x]
+            numr.Array([2., 1.])
         """
         old = self._gradients.get(self._id(x))
         self[x] = gradient if old is None else add(old, self._made(gradient))
