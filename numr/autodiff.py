@@ -113,6 +113,23 @@ class _Linearized:
         found = [(n.dtype, tuple(map(int, n.shape))) for n in self.out_nodes]
         raise messages.not_one_number(self.transform, self.name, found)
 
+    def holomorphic_scalar(self) -> Node:
+        """The one complex output of a holomorphic function of complex inputs."""
+        self.check_holomorphic()
+        if len(self.out_nodes) == 1 and self.out_nodes[0].shape == ():
+            return self.out_nodes[0]
+        found = [(n.dtype, tuple(map(int, n.shape))) for n in self.out_nodes]
+        raise messages.not_one_number(self.transform, self.name, found)
+
+    def check_holomorphic(self) -> None:
+        """Check that all inputs and outputs are complex."""
+        paths = self.in_tree.paths("its argument")
+        named = [*zip(paths, self.in_nodes, strict=True)]
+        named += zip(self.out_tree.paths("its result"), self.out_nodes, strict=True)
+        for what, node in named:
+            if node.dtype.kind != "c":
+                raise messages.not_complex(self.transform, f"{self.name}: {what}", node.dtype)
+
 
 def _arrays(structure: tree.TreeDef, nodes: Sequence[Node]) -> Any:
     return structure.unflatten([from_node(n) for n in nodes])
@@ -124,7 +141,10 @@ def _check_transform(name: str, fun: Any) -> None:
 
 
 def value_and_grad(
-    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     """A function that returns both `fun`'s value and its gradient.
 
@@ -132,6 +152,8 @@ def value_and_grad(
         fun: a function with a real scalar result, or (scalar, aux) with `has_aux`.
         argnums: position, or positions, of the arguments to differentiate (any pytrees).
         has_aux: whether `fun` also returns data that is not differentiated.
+        holomorphic: `fun` is a holomorphic function of complex arguments with a complex result; its
+            derivative is df/dz.
 
     Returns:
         A function of `fun`'s arguments returning (value, gradient); with `has_aux`,
@@ -152,7 +174,7 @@ def value_and_grad(
     @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def value_and_grad_fun(*args: Any, **kwargs: Any) -> Any:
         run = _Linearized("grad", fun, argnums, args, kwargs, has_aux)
-        out = run.scalar()
+        out = run.holomorphic_scalar() if holomorphic else run.scalar()
         seeds = run.seeds()
         cts = run.pull(seeds, run.tangents(seeds), [const(1, out.dtype)])
         value = from_node(out)
@@ -162,7 +184,10 @@ def value_and_grad(
 
 
 def grad(
-    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     """The gradient of a scalar function, as a function of the same arguments.
 
@@ -170,6 +195,8 @@ def grad(
         fun: a function with a real scalar result, or (scalar, aux) with `has_aux`.
         argnums: position, or positions, of the arguments to differentiate (any pytrees).
         has_aux: whether `fun` also returns data that is not differentiated.
+        holomorphic: `fun` is a holomorphic function of complex arguments with a complex result; its
+            derivative is df/dz.
 
     Returns:
         A function of `fun`'s arguments returning the gradient, in the structure of the argument; with
@@ -186,7 +213,7 @@ def grad(
         -1.0
     """
     _check_transform("grad", fun)
-    both = value_and_grad(fun, argnums, has_aux)
+    both = value_and_grad(fun, argnums, has_aux, holomorphic)
 
     @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def grad_fun(*args: Any, **kwargs: Any) -> Any:

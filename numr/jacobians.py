@@ -34,9 +34,19 @@ def _basis(node: Node) -> Node:
 
 
 def jacfwd(
-    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     """The Jacobian, one forward pass per input element (all in one batch).
+
+    Args:
+        fun: a function of arrays (any pytrees).
+        argnums: position, or positions, of the arguments to differentiate (any pytrees).
+        has_aux: whether `fun` also returns data that is not differentiated.
+        holomorphic: `fun` is a holomorphic function of complex arguments with complex results; the
+            Jacobian is df/dz.
 
     Returns:
         A function of `fun`'s arguments; each output leaf becomes a structure like the argument whose
@@ -49,7 +59,7 @@ def jacfwd(
     """
     _check_transform("jacfwd", fun)
 
-    return _jacobian("jacfwd", fun, argnums, has_aux, lambda run: _by_columns)
+    return _jacobian("jacfwd", fun, argnums, has_aux, holomorphic, lambda run: _by_columns)
 
 
 def _jacobian(
@@ -57,6 +67,7 @@ def _jacobian(
     fun: Callable[..., Any],
     argnums: int | Sequence[int],
     has_aux: bool,
+    holomorphic: bool,
     choose: Callable[[_Linearized], Callable[[_Linearized], list[list[Node]]]],
 ) -> Callable[..., Any]:
     """A function that gives a Jacobian, block by block: for each output, those by the inputs."""
@@ -64,6 +75,8 @@ def _jacobian(
     @functools.wraps(fun, assigned=("__module__", "__name__", "__qualname__", "__doc__"))
     def jacobian(*args: Any, **kwargs: Any) -> Any:
         run = _Linearized(name, fun, argnums, args, kwargs, has_aux)
+        if holomorphic:
+            run.check_holomorphic()
         rows = choose(run)(run)
         result = run.out_tree.unflatten([_arrays(run.in_tree, row) for row in rows])
         return (result, run.aux) if has_aux else result
@@ -119,9 +132,15 @@ def _columns_last(p: Node, axis: int | None, y: Node, x: Node) -> Node:
 
 
 def jacrev(
-    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     """The Jacobian, one reverse pass per output element (all in one batch).
+
+    Args:
+        fun, argnums, has_aux, holomorphic: as those of `jacfwd`.
 
     Returns:
         As `jacfwd`.
@@ -133,13 +152,19 @@ def jacrev(
     """
     _check_transform("jacrev", fun)
 
-    return _jacobian("jacrev", fun, argnums, has_aux, lambda run: _by_rows)
+    return _jacobian("jacrev", fun, argnums, has_aux, holomorphic, lambda run: _by_rows)
 
 
 def jacobian(
-    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     """The Jacobian by forward or reverse mode: as there are fewer elements of the inputs, or the outputs.
+
+    Args:
+        fun, argnums, has_aux, holomorphic: as those of `jacfwd`.
 
     Returns:
         As `jacfwd`.
@@ -158,7 +183,7 @@ def jacobian(
         columns, rows = (sum(map(_count, nodes)) for nodes in (run.in_nodes, run.out_nodes))
         return _by_columns if columns <= rows else _by_rows
 
-    return _jacobian("jacobian", fun, argnums, has_aux, choose)
+    return _jacobian("jacobian", fun, argnums, has_aux, holomorphic, choose)
 
 
 def _rows_first(p: Node, axis: int | None, y: Node, x: Node) -> Node:
@@ -171,9 +196,15 @@ def _rows_first(p: Node, axis: int | None, y: Node, x: Node) -> Node:
 
 
 def hessian(
-    fun: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False
+    fun: Callable[..., Any],
+    argnums: int | Sequence[int] = 0,
+    has_aux: bool = False,
+    holomorphic: bool = False,
 ) -> Callable[..., Any]:
     """The Hessian of a scalar function: forward mode over its gradient.
+
+    Args:
+        fun, argnums, has_aux, holomorphic: as those of `jacfwd`.
 
     Returns:
         A function of `fun`'s arguments: a structure of structures whose leaves have shape
@@ -184,4 +215,4 @@ def hessian(
         >>> nr.hessian(lambda x: x[0] ** 2 * x[1])(nr.asarray([3.0, 2.0])).tolist()
         [[4.0, 6.0], [6.0, 0.0]]
     """
-    return jacfwd(jacrev(fun, argnums, has_aux), argnums, has_aux)
+    return jacfwd(jacrev(fun, argnums, has_aux, holomorphic), argnums, has_aux, holomorphic)

@@ -49,10 +49,7 @@ from numr.messages.tracing import traced_value as traced_value
 from numr.messages.tracing import unhashable_static as unhashable_static
 from numr.messages.transforms import bad_map_axes as bad_map_axes
 from numr.messages.transforms import no_direction as no_direction
-from numr.messages.rules import no_rule as no_rule
-from numr.messages.rules import rule_misshaped as rule_misshaped
-from numr.messages.rules import rule_returned as rule_returned
-from numr.messages.rules import taken_moves as taken_moves
+from numr.messages.transforms import not_complex as not_complex
 from numr.messages.transforms import not_differentiable as not_differentiable
 from numr.messages.transforms import not_inexact as not_inexact
 from numr.messages.transforms import not_one_number as not_one_number

@@ -84,6 +84,21 @@ def not_inexact(transform: str, what: str, dtype: Any) -> GradientError:
     )
 
 
+def not_complex(transform: str, what: str, dtype: Any) -> GradientError:
+    """A holomorphic derivative of, or with respect to, something that is not complex.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.not_complex("grad", "f: its argument", "float64").args[0])
+        numr.grad: f: its argument is float64, and holomorphic=True is for complex arguments and results
+          convert it with astype("complex128"), or leave holomorphic out
+    """
+    return GradientError(
+        f"numr.{transform}: {what} is {dtype}, and holomorphic=True is for complex arguments and results\n"
+        f'  convert it with astype("complex128"), or leave holomorphic out'
+    )
+
+
 def wrong_argnums(transform: str, function: str, argnums: Any, count: int) -> GradientError:
     """`argnums` that name an argument that was not passed.
 
