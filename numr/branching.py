@@ -8,7 +8,7 @@ from typing import Any
 from numr import messages, tree
 from numr.array import Array, to_array
 from numr.control import Leaf, Traced, arrays_of, function_name, leaves_of
-from numr.dtypes import int64
+from numr.dtypes import int32
 from numr.ir.body import Body
 from numr.ir.dims import unify_shapes
 from numr.ir.node import Node
@@ -51,7 +51,7 @@ def cond(
             f"numr.cond: pred is to be one boolean, not an array of shape "
             f"{messages.shape_text(which.shape)} and dtype {which.dtype}"
         )
-    return _branched("cond", cast(which.node, int64), (false_fun, true_fun), operands)
+    return _branched("cond", cast(which.node, int32), (false_fun, true_fun), operands)
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
@@ -85,8 +85,9 @@ def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -
         )
     from numr.functions.all import clip
 
-    inside = clip(number.astype("int64"), 0, len(branches) - 1)
-    return _branched("switch", inside.node, tuple(branches), operands)
+    wide = number if number.dtype.itemsize >= 4 else number.astype("int32")
+    inside = cast(clip(wide, 0, len(branches) - 1).node, int32)
+    return _branched("switch", inside, tuple(branches), operands)
 
 
 def _branched(

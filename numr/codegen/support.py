@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from numr import messages
 from numr.codegen.kernel import Kernel, dtypes
 from numr.codegen.region import INDEX
 from numr.codegen.target import Capabilities
 from numr.dtypes import DType, bool_, float32, int64, uint16
-from numr.ir.node import Node
+from numr.ir.body import bodies
+from numr.ir.node import Node, toposort
 from numr.primitives.source import CONST, IOTA, SIZE_OF
 
 # What to use in place of a dtype that a device lacks.
@@ -53,9 +54,17 @@ def require_kernel(
     """
     missing = dtypes(kernel) - capabilities.dtypes - {INDEX, bool_}
     if missing:
-        node = next((n for n in order if n.dtype in missing and n.prim is not CONST), None)
+        node = next((n for n in _within(order) if n.dtype in missing and n.prim is not CONST), None)
         if node is not None:
             raise _lacks(node, device, node.dtype)
+
+
+def _within(order: Iterable[Node]) -> Iterator[Node]:
+    """Nodes, and before each those of its bodies."""
+    for node in order:
+        for body in bodies(node):
+            yield from _within(toposort(body.outputs))
+        yield node
 
 
 def require_rounds(rounds: int, device: str, capabilities: Capabilities) -> None:

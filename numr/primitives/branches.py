@@ -32,7 +32,7 @@ from numr.primitives.source import const, param_like
 class Switch(Control):
     """One of several bodies, by number, of which only that one runs.
 
-    Operands: the number (int64, in range), then what all branches see.
+    Operands: the number (int32, in range), then what all branches see.
     """
 
     def infer(self, *operands: Node, **params: Any) -> tuple[Shape, DType]:

@@ -9,7 +9,7 @@ from numr import messages, tree
 from numr.array import Array, from_node
 from numr.branching import joined
 from numr.control import Leaf, Traced
-from numr.dtypes import int64
+from numr.dtypes import int32
 from numr.ir.dims import unify_shapes
 from numr.ir.node import Node
 from numr.messages import shape_text
@@ -135,7 +135,7 @@ class Join:
         arrays: list[Array] = []
         if self._weak:
             traced = [way.traced for way in self.ways[::-1]]
-            arrays = joined(cast(self.which.node, int64), traced, self._outputs[::-1])
+            arrays = joined(cast(self.which.node, int32), traced, self._outputs[::-1])
         return {name: build(arrays) for name, build in self._builds.items()}
 
 
