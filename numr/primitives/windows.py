@@ -17,7 +17,7 @@ from numr.ir.dims import Shape
 from numr.ir.node import Node
 from numr.ir.primitive import Primitive, Sample
 from numr.primitives.reduction import reduce_sum
-from numr.primitives.shape import BROADCAST, move_axis
+from numr.primitives.shape import BROADCAST, SLICE, move_axis, permute, reshape
 
 
 class _Sliding(Primitive):
@@ -147,6 +147,8 @@ def windows(
     """
     first = x.rank if taps is None else taps
     count = len(sizes)
+    if all(s == k > 1 and d == 1 for s, k, d in zip(strides, sizes, dilations, strict=True)):
+        return _side_by_side(x, tuple(axes), sizes, lengths, first)
     places = [i if i < first else i + count for i in range(x.rank)]
     shape = (*x.shape[:first], *sizes, *x.shape[first:])
     out = BROADCAST(x, shape=shape, axes=tuple(places))
@@ -162,6 +164,30 @@ def windows(
             length=lengths[k],
         )
     return out
+
+
+def _side_by_side(
+    x: Node, axes: tuple[int, ...], sizes: Sequence[int], lengths: Sequence[int], first: int
+) -> Node:
+    """Windows that neither overlap nor leave gaps, which are x under another shape."""
+    covered = list(x.shape)
+    split: list[int] = []
+    places: list[int] = []  # of the axes of x
+    inner: list[int] = []  # of those of the windows' elements
+    for i, n in enumerate(x.shape):
+        places.append(len(split))
+        if i not in axes:
+            split.append(n)
+            continue
+        k, m = sizes[axes.index(i)], lengths[axes.index(i)]
+        if k * m != n:
+            covered[i] = k * m
+        inner.append(len(split) + 1)
+        split += [m, k]
+    if tuple(covered) != x.shape:
+        x = SLICE(x, starts=(0,) * x.rank, sizes=tuple(covered), steps=(1,) * x.rank)
+    order = (*places[:first], *inner, *places[first:])
+    return permute(reshape(x, tuple(split)), order)
 
 
 def overlapped(

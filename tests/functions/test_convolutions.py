@@ -92,6 +92,9 @@ PLAIN: dict[str, tuple[Any, Any, dict[str, Any]]] = {
     "2d 1x1": ((2, 3, 4, 5), (4, 3, 1, 1), {}),
     "2d depthwise": ((2, 3, 6, 5), (3, 1, 3, 3), {"groups": 3, "padding": 1}),
     "2d depthwise twice": ((2, 3, 6, 5), (6, 1, 3, 2), {"groups": 3, "stride": 2}),
+    "2d patches": ((2, 3, 7, 8), (4, 3, 3, 2), {"stride": (3, 2)}),
+    "2d patches depthwise": ((2, 3, 4, 6), (3, 1, 2, 2), {"stride": 2, "groups": 3}),
+    "1d patches": ((2, 4, 10), (6, 2, 3), {"stride": 3, "groups": 2, "padding": 1}),
     "2d whole window": ((2, 2, 3, 4), (2, 2, 3, 4), {}),
 }
 TRANSPOSED: dict[str, tuple[Any, Any, dict[str, Any]]] = {
