@@ -16,6 +16,7 @@ from numr.functions.linalg import (
     vector_norm,
 )
 from numr.functions.manipulation import matrix_transpose
+from numr.functions.matrix_functions import expm
 from numr.functions.products import matmul, outer, tensordot, vecdot
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "cross",
     "det",
     "diagonal",
+    "expm",
     "inv",
     "matmul",
     "matrix_norm",
