@@ -280,9 +280,13 @@ class Emitter:
         args: tuple[Value, ...] = tuple(self.value(a) for a in expr.args)
         if expr.kind == "cast" and args[0].dtype is self.concrete(expr.dtype):
             return args[0]
+        literals = [a for a in args if isinstance(a, Literal) and a.dtype.kind in "bi" and fits(a)]
+        if expr.kind == "cast" and literals and expr.dtype.kind == "i":
+            to = self.concrete(expr.dtype)
+            number = np.asarray(literals[0].value, literals[0].dtype.dtype)
+            return Literal(number.astype(to.dtype).item(), to)  # not every compiler has such a cast
         if expr.kind in ("cast", "bitcast"):
             return self.let(expr.kind, args, expr.dtype)
-        literals = [a for a in args if isinstance(a, Literal) and a.dtype.kind in "bi" and fits(a)]
         if len(literals) == len(args):
             return self._folded(expr, literals)
         return self.let(expr.data.name, args, expr.dtype)

@@ -10,7 +10,12 @@ import pytest
 
 import numr as nr
 from numr.codegen import heuristics, lowered, program, repeat
+from numr.codegen.emit import Emitter
+from numr.codegen.kernel import Literal
 from numr.codegen.recent import Recent
+from numr.codegen.region import ExprBuilder, Region
+from numr.codegen.schedule import Schedule
+from numr.dtypes import int32, int64
 
 RNG = np.random.default_rng(5)
 SIZES = [0, 1, 2, 15, 16, 17, 127, 128, 129, 1000]
@@ -443,3 +448,11 @@ def test_long_bodies(kind: str) -> None:
     assert in_one_kernel(run, x)
     want = nr.jit(run, device="reference")(x)
     close(nr.jit(run)(x), [v.numpy() for v in nr.tree.leaves(want)])
+
+
+def test_a_known_number_is_cast_before_there_is_a_kernel() -> None:
+    """WGSL's compiler refuses an int64 literal as an int32."""
+    builder = ExprBuilder()
+    emitter = Emitter(builder, Region((), ()), Schedule("points"))
+    number = emitter.value(builder.cast(builder.const(-1, int64), int32))
+    assert number == Literal(-1, int32) and not emitter.scopes[0].body
