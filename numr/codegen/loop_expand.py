@@ -30,7 +30,7 @@ from numr.rules import rewrite
 # most expressions of a round: each becomes code.
 MOST_NUMBERS = 64
 MOST_TERMS = 64
-MOST_EXPRESSIONS = 8000
+MOST_EXPRESSIONS = 4000
 # Loops inside of so many rounds are written out.
 UNROLL = 4
 # Extents up to this are literal inside, unless they are of lanes.

@@ -35,7 +35,9 @@ class Body:
     def made(self, key: Any, make: Callable[[], Any]) -> Any:
         """What `make` gives, made once for a key."""
         found = self.memo.get(key)
-        return self.memo.setdefault(key, make()) if found is None else found  # of threads, the first
+        return (
+            self.memo.setdefault(key, make()) if found is None else found
+        )  # of threads, the first
 
     def moved(
         self, which: Sequence[bool], like: Callable[[Node], Node]

@@ -23,8 +23,8 @@ from numr.primitives import (
 __all__ = [
     "branches",
     "calls",
-    "composites",
     "checkpoints",
+    "composites",
     "contraction",
     "cumulative",
     "elementwise",
