@@ -92,7 +92,7 @@ def flatten(result: Any) -> list[np.ndarray]:
         return [array for key in sorted(result) for array in flatten(result[key])]
     if isinstance(result, list | tuple):
         return [array for part in result for array in flatten(part)]
-    if hasattr(result, "detach"):  # PyTorch
+    if hasattr(result, "detach") and hasattr(result, "cpu"):  # PyTorch
         result = result.detach().cpu()
     for to_host in ("copy_to_host", "get"):  # Numba's and CuPy's arrays on a device
         if hasattr(result, to_host):

@@ -138,18 +138,19 @@ def test_pool_covers_the_range_once(kernel: Any, size: int) -> None:
 
 @needs_pool
 @pytest.mark.parametrize("count", [1, 2, 3, 5])
-def test_as_many_pieces_as_threads(form: str, count: int) -> None:
+def test_pieces_that_threads_take(form: str, count: int) -> None:
+    """Some for each thread, none of less than the grain; one launch without threads."""
     seen: list[tuple[int, int]] = []
     record = launcher._PACKED(lambda lo, hi, words: seen.append((lo, hi)))
     address = ctypes.cast(record, ctypes.c_void_p).value
     assert address is not None
     pool.address(5)
     launch = launcher.make_launcher(
-        address, 0, (), hi=20, grain=2, pool=pool.address(count), threads=count
+        address, 0, (), hi=100, grain=2, pool=pool.address(count), threads=count
     )
     launch()
-    assert sorted(seen) == [(20 * k // count, 20 * (k + 1) // count) for k in range(count)]
-    assert len(seen) == count
+    pieces = native.PIECES * count if count > 1 else 1
+    assert sorted(seen) == [(100 * k // pieces, 100 * (k + 1) // pieces) for k in range(pieces)]
 
 
 @needs_pool

@@ -19,7 +19,7 @@ SUITES = {
     "tests/backends/test_derivatives.py": (140, "not (det or inv or solve or cholesky)"),
     "tests/backends/test_transforms.py": (40, "elementwise or softmax or update or looping"),
     "tests/backends/test_loops.py": (
-        6,
+        5,
         "(one or counts or states or complex) and (pieces or states)",
     ),
     "tests/backends/test_programs.py": (40, "neighbours"),
