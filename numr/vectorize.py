@@ -9,6 +9,7 @@ from typing import Any
 from numr import messages, tree
 from numr.array import from_node, to_array
 from numr.errors import AxisError
+from numr.ir.dims import unify
 from numr.ir.node import Node, new_trace
 from numr.ir.transforms.batch import batch
 from numr.primitives.shape import batched_first, move_axis
@@ -63,6 +64,9 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callab
             size = length if size is None else size
         if size is None or any(length != size for _, _, length in mapped_axes):
             raise messages.bad_map_axes(name, mapped_axes)
+        for node, axis in zip(nodes, leaf_axes, strict=True):
+            if axis is not None:
+                size = unify(size, node.shape[axis])
         mapped: dict[Node, tuple[Node, int | None]] = {}
         with new_trace("vmap", name) as trace:
             inner = []

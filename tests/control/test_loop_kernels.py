@@ -297,6 +297,20 @@ def test_why_a_loop_is_no_kernel(step: Any, x: Any, why: str) -> None:
     close(f(x), [want.numpy()])
 
 
+def test_lanes_of_several_arguments_are_of_one_length() -> None:
+    def one(x: Any, v: Any, length: Any) -> Any:
+        step = lambda i, s: (s[0] + 0.1 * s[1], s[1] - 0.1 * nr.sin(s[0]) / length)
+        return nr.fori_loop(0, 10, step, (x, v))
+
+    args = [RNG.uniform(1, 2, 50) for _ in range(3)]
+    f = nr.vmap(one)
+    assert in_one_kernel(f, *args)
+    x, v, length = args
+    for _ in range(10):
+        x, v = x + 0.1 * v, v - 0.1 * np.sin(x) / length
+    close(nr.jit(f)(*args), [x, v])
+
+
 def test_new_sizes_compile_nothing() -> None:
     f = nr.jit(nr.vmap(nr.grad(lambda a, b: nr.fori_loop(0, 5, lambda i, c: nr.sin(c) * b, a))))
     f(RNG.normal(size=70), RNG.normal(size=70))
