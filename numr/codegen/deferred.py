@@ -37,15 +37,11 @@ class Branch:
     @property
     def costs(self) -> tuple[int, int]:
         """What each side costs, in additions."""
-        first, second = (sum(map(_cost, side)) for side in self.sides)
+        first, second = (sum(e.cost for e in side) for side in self.sides)
         return first, second
 
 
-def _cost(expr: Expr) -> int:
-    return int(expr.data.cost) if expr.kind == "op" else 1
-
-
-def loop_axes(roots: Sequence[Expr], axis: Axis) -> frozenset[Axis]:
+def round_axes(roots: Sequence[Expr], axis: Axis) -> frozenset[Axis]:
     """The rounds of a loop, and of those inside it."""
     return frozenset((axis, *(e.data for e in reachable(roots) if e.kind == "rounds")))
 
@@ -55,7 +51,7 @@ def branches(region: Region) -> list[Branch]:
     what does not is computed before them."""
     assert region.loop is not None
     roots, carried = [o.expr for o in region.outputs], region.loop.carried
-    order, axes = reachable(roots), loop_axes(roots, region.loop.axis)
+    order, axes = reachable(roots), round_axes(roots, region.loop.axis)
     # What a round begins with is in variables.
     ready = {e for e in order if e.kind == "carried" or (e.kind == "load" and e.data in carried)}
     users: dict[Expr, list[Expr]] = {}

@@ -7,7 +7,8 @@ depend on each other share a loop.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -48,6 +49,13 @@ def identity(monoid: str, dtype: DType) -> Literal:
     if monoid in ("add", "mul"):
         return Literal(1 if monoid == "mul" else 0, dtype)
     return Literal(lowest(dtype) if monoid == "max" else highest(dtype), dtype)
+
+
+def evaluated(op: S.ScalarOp, numbers: Sequence[tuple[Any, DType]], dtype: DType) -> Any:
+    """What an operation of known numbers comes to, in a dtype."""
+    with np.errstate(all="ignore"):
+        found = op.numpy(*[np.asarray(n, d.dtype) for n, d in numbers])
+    return np.asarray(found).astype(dtype.dtype).item()
 
 
 def fits(number: Literal) -> bool:
@@ -294,9 +302,7 @@ class Emitter:
     def _folded(self, expr: Expr, args: Sequence[Literal]) -> Literal:
         """What positions in loops that were written out come to."""
         dtype = self.concrete(expr.dtype)
-        numbers = [np.asarray(a.value, a.dtype.dtype) for a in args]
-        with np.errstate(all="ignore"):
-            return Literal(np.asarray(expr.data.numpy(*numbers)).astype(dtype.dtype).item(), dtype)
+        return Literal(evaluated(expr.data, [(a.value, a.dtype) for a in args], dtype), dtype)
 
     def let(self, op: str, args: tuple[Value, ...], dtype: DType, buffer: str = "") -> Var:
         var = self.fresh(dtype)
@@ -363,6 +369,15 @@ class Emitter:
 
     # -- branches --------------------------------------------------------------------------------
 
+    @contextmanager
+    def under(self, condition: Value, own: frozenset[Expr] = frozenset()) -> Iterator[None]:
+        """Statements under a condition; `own` is what is computed nowhere else."""
+        here = If(condition)
+        self.scopes.append(_Scope(self.scopes[-1].bound, here.body, own=own))
+        yield
+        self.scopes.pop()
+        self.statement(here)
+
     def _branch(self, branch: Branch) -> None:
         """Choices by one condition, each side's own work where it is taken."""
         condition = self.value(branch.condition)
@@ -387,13 +402,10 @@ class Emitter:
                 continue
             if side == 2:
                 condition = self.let("invert", (condition,), bool_)
-            here = If(condition)
-            self.scopes.append(_Scope(self.scopes[-1].bound, here.body, own=own))
-            values = self.values([e for _, e in todo])
-            for (var, _), value in zip(todo, values, strict=True):
-                self.statement(Assign(var, value))
-            self.scopes.pop()
-            self.statement(here)
+            with self.under(condition, own):
+                values = self.values([e for _, e in todo])
+                for (var, _), value in zip(todo, values, strict=True):
+                    self.statement(Assign(var, value))
         for e, (var, _) in zip(branch.choices, results, strict=True):
             self.scopes[-1].known[e] = var
 

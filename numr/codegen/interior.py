@@ -129,27 +129,22 @@ def _bound(builder: ExprBuilder, atom: Expr) -> tuple[Axis, Expr, bool] | None:
     x, y = atom.args
     if x.dtype is not INDEX or y.free:
         return None
-    offset: Expr | None = None
     if x.kind == "op" and x.data in (S.add, S.sub):
         first, second = x.args
         if x.data is S.add and first.kind != "axis":
             first, second = second, first
         if second.free:
             return None
-        x, offset = first, second
         # axis + offset < y below y - offset.
-        y = _difference(builder, y, offset, atom.args[0].data is S.sub)
+        sign = 1 if x.data is S.sub else -1
+        if y.kind == second.kind == "const":
+            y = builder.const(y.data + sign * second.data, INDEX)
+        else:
+            y = builder.op(S.add if sign > 0 else S.sub, y, second)
+        x = first
     if x.kind != "axis":
         return None
     return x.data, y, atom.data is S.lt
-
-
-def _difference(builder: ExprBuilder, y: Expr, offset: Expr, added: bool) -> Expr:
-    if y.kind == offset.kind == "const":
-        return builder.const(y.data + offset.data if added else y.data - offset.data, INDEX)
-    if offset.kind == "const" and y.kind == "const":
-        return y
-    return builder.op(S.add if added else S.sub, y, offset)
 
 
 def _assumed(

@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from numr.codegen.emit import identity
+from numr.codegen.emit import evaluated, identity
 from numr.codegen.expand import AxisPool, Expander, Index
 from numr.codegen.prepare import COMBINE
 from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Operand
@@ -60,9 +58,7 @@ class FoldingBuilder(ExprBuilder):
             return args[1] if args[0].data else args[2]
         if all(a.kind == "const" and a.dtype.kind in "biu" for a in args):
             dtype = op.result_dtype(args[1].dtype if op is S.select else args[0].dtype)
-            numbers = [np.asarray(a.data, a.dtype.dtype) for a in args]
-            with np.errstate(all="ignore"):
-                return self.const(np.asarray(op.numpy(*numbers)).astype(dtype.dtype).item(), dtype)
+            return self.const(evaluated(op, [(a.data, a.dtype) for a in args], dtype), dtype)
         return ExprBuilder.op(self, op, *args)
 
     def cast(self, x: Expr, dtype: DType) -> Expr:
@@ -95,10 +91,9 @@ class Rounds(Expander):
         self.position = row_of(self.builder, rounds, reverse)  # of the row at hand
         self.shape, self.laned = list(lanes), laned
         self.table, self.fast_math = table, fast_math
-        self.zero = self._zero
         axes = [None if n == 1 else Axis(f"lane{k}", n) for k, n in enumerate(lanes)]
         self.lanes = tuple(a for a in axes if a is not None)
-        self.here = tuple(self.zero if a is None else self.builder.axis(a) for a in axes)
+        self.here = tuple(self._zero if a is None else self.builder.axis(a) for a in axes)
         self.carried: dict[int, int] = {}  # operand by number of what is carried
         self.inner: dict[Any, _Inner] = {}
         self.order = self.lanes
@@ -150,7 +145,7 @@ class Rounds(Expander):
     def reduce(self, monoid: Any, node: Node, axes: tuple[int, ...], index: Index) -> Expr:
         (x,) = node.inputs
         terms = []
-        for point in self._points([x.shape[a] for a in axes], node.prim.name):
+        for point in self.points([x.shape[a] for a in axes], node.prim.name):
             kept, reduced = iter(index), iter(point)
             at = tuple(next(reduced) if i in axes else next(kept) for i in range(x.rank))
             terms.append(self.element(x, at))
@@ -164,7 +159,7 @@ class Rounds(Expander):
         *lead, i, j = index
         terms = [
             self.builder.op(S.mul, self.element(x, (*lead, i, k)), self.element(y, (*lead, k, j)))
-            for (k,) in self._points([x.shape[-1]], "matmul")
+            for (k,) in self.points([x.shape[-1]], "matmul")
         ]
         return self._combined(S.add, terms, 0, node.dtype)
 
@@ -176,7 +171,7 @@ class Rounds(Expander):
             total = self.builder.op(op, total, term)
         return total
 
-    def _points(self, lengths: Sequence[int], what: str) -> list[tuple[Expr, ...]]:
+    def points(self, lengths: Sequence[int], what: str) -> list[tuple[Expr, ...]]:
         """All places along axes that are written out."""
         extents = [self.extent(n) for n in lengths]
         count = 1
@@ -187,10 +182,9 @@ class Rounds(Expander):
         if count > MOST_TERMS:
             raise NotInKernel(f"{what} goes over more than {MOST_TERMS} numbers")
         ranges = [range(int(e)) for e in extents]  # type: ignore[arg-type]
-        return [tuple(map(self.number, p)) for p in itertools.product(*ranges)]
-
-    def number(self, n: int) -> Expr:
-        return self.builder.const(n, INDEX)
+        return [
+            tuple([self.builder.const(n, INDEX) for n in p]) for p in itertools.product(*ranges)
+        ]
 
     # -- what is carried -------------------------------------------------------------------------
 
@@ -200,32 +194,47 @@ class Rounds(Expander):
 
     def _carry(self, given: Given, node: Node, index: Index) -> Expr:
         inner: _Inner | None = given.loop
-        place = self.place(given.number) if inner is None else inner.places[given.number]
-        if index[: len(place)] != place:
-            raise NotInKernel("a step needs what its neighbours carry")
-        rest = index[len(place) :]
-        for k, (e, n) in enumerate(zip(rest, node.shape[len(place) :], strict=True)):
-            if n != 1 and e.kind != "const":
-                return self._picked(given, node, index, len(place) + k)
         if inner is not None:
-            return self.builder.carried(inner.axis, inner.numbers[given.number, index], node.dtype)
+
+            def value(at: Index) -> Expr:
+                return self.builder.carried(inner.axis, inner.numbers[given.number, at], node.dtype)
+
+            return self._numbered(node, index, inner.places[given.number], value)
         operand = self.carried.get(given.number)
         if operand is None:
             operand = self.carried[given.number] = len(self.operands)
             shape = (self.round.data.extent, *map(self.extent, node.shape))
             self.operands.append(Operand(node.dtype, shape))
             self.sources.append(node)
-        return self.builder.load(operand, (self.round, *index), node.dtype)
 
-    def _picked(self, given: Given, node: Node, index: Index, axis: int) -> Expr:
-        return self._chosen(node, index, axis, lambda at: self._carry(given, node, at))
+        def load(at: Index) -> Expr:
+            return self.builder.load(operand, (self.round, *at), node.dtype)
+
+        return self._numbered(node, index, self.place(given.number), load)
+
+    def _numbered(
+        self, node: Node, index: Index, place: Index, element: Callable[[Index], Expr]
+    ) -> Expr:
+        """An element of what is written out number by number after the lanes' place.
+
+        Raises:
+            NotInKernel: for an element of another lane.
+        """
+        if index[: len(place)] != place:
+            raise NotInKernel("a step needs what its neighbours carry")
+        for axis in range(len(place), node.rank):
+            if index[axis].kind != "const":
+                return self._chosen(
+                    node, index, axis, lambda at: self._numbered(node, at, place, element)
+                )
+        return element(index)
 
     def _chosen(
         self, node: Node, index: Index, axis: int, element: Callable[[Index], Expr]
     ) -> Expr:
         """An element by an index that is known only when the kernel runs."""
         found: Expr | None = None
-        for (k,) in reversed(self._points([node.shape[axis]], "an index")):
+        for (k,) in reversed(self.points([node.shape[axis]], "an index")):
             one = element((*index[:axis], k, *index[axis + 1 :]))
             if found is None:
                 found = one
@@ -246,13 +255,11 @@ class Rounds(Expander):
         inner = self.inner.get(key)
         if inner is None:
             inner = self.inner[key] = self._inner(node)
-        place = inner.places[number]
-        if index[: len(place)] != place:
-            raise NotInKernel("a step needs what its neighbours carry")
-        for axis in range(len(place), node.rank):
-            if index[axis].kind != "const":
-                return self._chosen(node, index, axis, lambda at: self._ended(node, at))
-        return self.builder.result(inner.rounds, inner.numbers[number, index])
+
+        def value(at: Index) -> Expr:
+            return self.builder.result(inner.rounds, inner.numbers[number, at])
+
+        return self._numbered(node, index, inner.places[number], value)
 
     def _inner(self, node: Node) -> _Inner:
         params = node.params
@@ -265,16 +272,15 @@ class Rounds(Expander):
         outputs = rewrite(own, flattened(outputs), self.fast_math)
         axis = Axis("round", self.extent(params["length"]))
         inner = _Inner(axis, row_of(self.builder, axis, params["reverse"]), [], {})
-        for p, x in zip(own, (*fixed, *first, *xs), strict=True):
-            self.given[p] = Given("const", x)
-        for p, x in zip(own[len(fixed) + len(first) :], xs, strict=True):
-            self.given[p] = Given("row", x, loop=inner)
-        for k, (p, x) in enumerate(zip(own[len(fixed) :], first, strict=False)):
+        seen, carry, rows = split(own, len(fixed), len(first))
+        self.given |= {p: Given("const", x) for p, x in zip(seen, fixed, strict=True)}
+        self.given |= {p: Given("row", x, loop=inner) for p, x in zip(rows, xs, strict=True)}
+        for k, (p, x) in enumerate(zip(carry, first, strict=True)):
             self.given[p] = Given("inner", x, k, inner)
             inner.places.append(self.here if self.begins(x) else ())
         places = []
         for k, x in enumerate(first):
-            for point in self._points(x.shape[len(inner.places[k]) :], "what is carried"):
+            for point in self.points(x.shape[len(inner.places[k]) :], "what is carried"):
                 places.append((k, (*inner.places[k], *point)))
         if len(places) > MOST_NUMBERS:
             raise NotInKernel(f"a loop inside carries more than {MOST_NUMBERS} numbers")
@@ -297,7 +303,7 @@ class Rounds(Expander):
                 continue
             place = self.here if self.begins(node) else ()
             try:
-                points = self._points(node.shape[len(place) :], "an array")
+                points = self.points(node.shape[len(place) :], "an array")
             except NotInKernel:
                 continue  # those of its elements that are needed are found when they are
             for point in points:

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from numr.codegen.deferred import branches, loop_axes, while_it_changes
+from numr.codegen.deferred import branches, round_axes, while_it_changes
 from numr.codegen.emit import Emitter
+from numr.codegen.finish import bounds_of, finished
 from numr.codegen.kernel import (
     Assign,
     Declare,
@@ -29,17 +30,16 @@ from numr.codegen.lowered import BEGIN, END, Lowered, Temporary
 from numr.codegen.prepare import collapse, factors, reachable, roots_of
 from numr.codegen.region import Axis, Expr, ExprBuilder, Loop, Output, Region
 from numr.codegen.schedule import Schedule
-from numr.codegen.strategies import _bounds, _finish
 from numr.dtypes import bool_, int32
 
 # Rounds a loop of unknown length is reckoned to have.
 RECKONED = 64
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Carried:
     """One number that a point carries: how it begins, what it is next, where it is between launches, and
-    its variable, if it has one."""
+    its variable, if it has one. It is itself only."""
 
     start: Output
     following: Output
@@ -141,10 +141,10 @@ class _LoopKernel:
             outputs.append(("flag", 0, int32))
         grid_sizes = tuple(f for a in lanes for f in factors(a.extent)) or (1,)
         rounds = (RECKONED,) if self.go is not None else factors(self.loop.axis.extent)
-        inside = loop_axes([o.expr for o in self.region.outputs], self.loop.axis)
+        inside = round_axes([o.expr for o in self.region.outputs], self.loop.axis)
         work = [f for a in inside if a is not self.loop.axis for f in factors(a.extent)]
         volume = (*grid_sizes, *rounds, *work)
-        stage = _finish(emitter, self.region, outputs, grid_sizes, self.schedule.block, volume)
+        stage = finished(emitter, self.region, outputs, grid_sizes, self.schedule.block, volume)
         repeats = self.go is not None
         stage = replace(
             stage,
@@ -169,8 +169,8 @@ class _LoopKernel:
         if self.go is not None and more is not None:
             emitter.stop_unless(self.go.expr, Assign(more, Literal(False, bool_)))
         elif not self.rows:
-            loads = {id(c): e for e, c in self.loads.items()}
-            before = [loads.get(id(c), c.following.expr) for c in self.carried]
+            loads = {c: e for e, c in self.loads.items()}
+            before = [loads.get(c, c.following.expr) for c in self.carried]
             stop = while_it_changes(nexts, before, self.loop.axis)
             if stop is not None:
                 emitter.stop_unless(stop[0])
@@ -233,22 +233,18 @@ class _LoopKernel:
         emitter = self.emitter
         (lane,) = self.loop.lanes
         emitter.open_grid((self.block,))
-        lo, hi = _bounds(emitter, self.block, lane, self.schedule.block)
+        lo, hi = bounds_of(emitter, self.block, lane, self.schedule.block)
         shared = [c for c in self.carried if c.shared]
         own = [c for c in self.carried if not c.shared]
         for c in shared:
             self._declare(c)
         fresh = emitter.let("invert", (self.resumed,), bool_)
-        first = If(fresh)
-        emitter.open(lane, lo, hi)
-        for c in own:
-            value = emitter.value(c.start.expr)
-            emitter.statement(Store(c.buffer, emitter.linear(c.index, c.shape), value))
-        scope = emitter.scopes.pop()
-        emitter.variables[lane].pop()
-        assert scope.loop is not None
-        first.body.append(scope.loop)
-        emitter.statement(first)
+        with emitter.under(fresh):
+            emitter.open(lane, lo, hi)
+            for c in own:
+                value = emitter.value(c.start.expr)
+                emitter.statement(Store(c.buffer, emitter.linear(c.index, c.shape), value))
+            emitter.close(lane)
         self._open_rounds(begin, end)
         emitter.open(lane, lo, hi)
         known = emitter.scopes[-1].known

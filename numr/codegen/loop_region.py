@@ -206,7 +206,7 @@ class _Written:
 
     def _rest(self, node: Node, rank: int) -> list[tuple[Expr, ...]]:
         """The places of a point's numbers, along the axes after the lanes."""
-        return self.rounds._points(node.shape[rank:], "what is carried")
+        return self.rounds.points(node.shape[rank:], "what is carried")
 
     def _go(self, go: Node) -> None:
         place = self.rounds.here[: go.rank]

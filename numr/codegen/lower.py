@@ -6,11 +6,7 @@ from collections.abc import Collection, Mapping
 
 from numr.codegen.decompose import decompose
 from numr.codegen.halves import halves, has_halves
-from numr.codegen.kernel import (
-    InvalidKernel,
-    stores,
-    verify,
-)
+from numr.codegen.kernel import InvalidKernel, stores, verify
 from numr.codegen.lowered import Lowered
 from numr.codegen.mathematics import mathematics
 from numr.codegen.prepare import (
@@ -51,18 +47,15 @@ def lower(
         region = share_squares(builder, unroll(builder, region))
         region = share_squares(builder, absorb_signs(builder, region))
     if not region.outputs:
-        return (
-            Lowered()
-        )  # results with an axis of length 0 were written out: there is nothing to do
+        return Lowered()  # results with an axis of length 0 were written out: nothing to do
     region = join_reciprocal_roots(builder, decompose(builder, region))
     region = narrow(builder, region, limits or {}, schedule.index)
     if native is not None:
         region = mathematics(builder, region, native, fast_math)
-    from numr.codegen.loop_kernel import loop
     from numr.codegen.pack import behind, pack
     from numr.codegen.strategies import STRATEGIES
 
-    strategy = loop if schedule.kind == "loop" else STRATEGIES[schedule.kind]
+    strategy = STRATEGIES[schedule.kind]
     if schedule.pack:
         packed, lowered, columns = pack(builder, region, schedule)
         rest, first = strategy(builder, packed, schedule), len(lowered.temporaries)

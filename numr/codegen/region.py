@@ -78,6 +78,11 @@ class Expr:
         self.free = free  # axes the value depends on (a reduce binds its own)
         self.number = number  # creation order: arguments always come before their users
 
+    @property
+    def cost(self) -> int:
+        """Its own work in additions."""
+        return int(self.data.cost) if self.kind == "op" else 1
+
     def __repr__(self) -> str:
         # Arguments by number: written out, shared ones would repeat, exponentially in the depth.
         head = self.kind if self.data is None else f"{self.kind}[{self.data}]"

@@ -126,11 +126,12 @@ class Program:
     def keep(self, numbers: list[int]) -> None:
         """Keep these kernels only, in this order."""
         self.kernels = [self.kernels[k] for k in numbers]
+        places = {k: n for n, k in enumerate(numbers)}
         for step in self.steps:
             if isinstance(step, Launch):
-                step.kernel = numbers.index(step.kernel)
+                step.kernel = places[step.kernel]
             elif isinstance(step, Expanded) and step.expansion.kernels:
-                step.first = numbers.index(step.first)
+                step.first = places[step.first]
         for body in self.bodies:
             body.keep(numbers)
 

@@ -7,18 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from numr.codegen.emit import Emitter, identity
+from numr.codegen.finish import bounds_of, finished
 from numr.codegen.interior import in_parts, interior
 from numr.codegen.kernel import (
     Accumulate,
-    Buffer,
     Declare,
-    Kernel,
     Literal,
     Store,
     Value,
-    used,
 )
-from numr.codegen.lowered import BEGIN, END, Blocks, Lowered, Stage, Temporary
+from numr.codegen.loop_kernel import loop
+from numr.codegen.lowered import BEGIN, END, Blocks, Lowered, Temporary
 from numr.codegen.prepare import collapse, factors, reachable
 from numr.codegen.region import INDEX, Axis, Expr, ExprBuilder, Output, Region
 from numr.codegen.schedule import Schedule
@@ -26,32 +25,6 @@ from numr.dtypes import bool_
 
 # A value of at least this cost, needed by several loops over a row, is kept rather than recomputed.
 KEEP_COST = 10
-
-
-def _finish(
-    emitter: Emitter,
-    region: Region,
-    outputs: Sequence[tuple[str, int, Any]],
-    grid: Any,
-    block: int,
-    volume: Any,
-) -> Stage:
-    """The stage around what was emitted. `outputs` are (kind, number, dtype) in buffer order."""
-    count = len(region.operands)
-    buffers = [Buffer(f"a{k}", o.dtype, False) for k, o in enumerate(region.operands)]
-    buffers += [Buffer(f"a{count + k}", dtype, True) for k, (_, _, dtype) in enumerate(outputs)]
-    places = [("in", k) for k in range(count)] + [(kind, number) for kind, number, _ in outputs]
-    body = emitter.scopes[0].body
-    needed = used(body)
-    places = [p for p, b in zip(places, buffers, strict=True) if b.name in needed]
-    sizes = tuple(v.name for v in emitter.sizes.values())
-    kernel = Kernel(tuple(b for b in buffers if b.name in needed), sizes, body, emitter.lanes)
-    weight = sum(_cost(e) for e in reachable([o.expr for o in region.outputs])) + 1
-    return Stage(kernel, tuple(places), tuple(emitter.sizes), grid, block, volume, weight)
-
-
-def _cost(expr: Expr) -> int:
-    return int(expr.data.cost) if expr.kind == "op" else 1
 
 
 def _volume(region: Region) -> tuple[Any, ...]:
@@ -81,7 +54,7 @@ def points(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     else:
         in_parts(emitter, region, outer, inside, lambda o: _buffer(region, o))
     grid = tuple(f for a in outer[:width] for f in factors(a.extent)) or (1,)
-    return Lowered([_finish(emitter, region, _outputs(region), grid, 1, _volume(region))])
+    return Lowered([finished(emitter, region, _outputs(region), grid, 1, _volume(region))])
 
 
 def _apart(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
@@ -160,7 +133,7 @@ def rows(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
             emitter.close_nest(inner)
         emitter.close_range(grid)
         points = tuple(f for a in grid for f in factors(a.extent))
-        lowered.stages.append(_finish(emitter, part, _renumbered(part), points, 1, _volume(part)))
+        lowered.stages.append(finished(emitter, part, _renumbered(part), points, 1, _volume(part)))
     return lowered
 
 
@@ -223,7 +196,7 @@ def _worth_keeping(emitter: Emitter, e: Expr) -> bool:
     and rows are the work of many lanes, with what it is made of."""
     if e.data.cost >= KEEP_COST or emitter.lanes == 1:
         return bool(e.data.cost >= KEEP_COST)
-    return sum(_cost(x) for x in _own([e])) >= 2 * KEEP_COST
+    return sum(x.cost for x in _own([e])) >= 2 * KEEP_COST
 
 
 def _own(roots: Sequence[Expr]) -> set[Expr]:
@@ -244,15 +217,7 @@ def _open_block(emitter: Emitter, axis: Axis, block: int) -> tuple[Axis, Value, 
     """Open the grid over blocks of an axis; its axis, and the bounds of the block at hand."""
     part = Axis("block", 1)
     emitter.open_grid((part,))
-    return part, *_bounds(emitter, part, axis, block)
-
-
-def _bounds(emitter: Emitter, part: Axis, axis: Axis, block: int) -> tuple[Value, Value]:
-    """Where a block of an axis begins and ends, inside the loop over its blocks."""
-    width = Literal(block, emitter.index)
-    lo = emitter.let("mul", (emitter.variables[part][-1], width), INDEX)
-    end = emitter.let("add", (lo, width), INDEX)
-    return lo, emitter.let("minimum", (end, emitter.size(axis.extent)), INDEX)
+    return part, *bounds_of(emitter, part, axis, block)
 
 
 def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
@@ -309,7 +274,7 @@ def columns(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
     for a in reversed(outer or (part,)):
         emitter.close(a)
     temps = [("temp", k, t.dtype) for k, t in enumerate(lowered.temporaries)]
-    lowered.stages.append(_finish(emitter, region, outputs + temps, grid, block, _volume(region)))
+    lowered.stages.append(finished(emitter, region, outputs + temps, grid, block, _volume(region)))
     return lowered
 
 
@@ -331,7 +296,7 @@ def strips(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     place = tuple(map(builder.axis, grid))
 
     emitter.open_grid(grid)
-    lo, hi = _bounds(emitter, strip, first, schedule.block)
+    lo, hi = bounds_of(emitter, strip, first, schedule.block)
     accumulators = [emitter.fresh(r.dtype) for r in reductions]
     for r, var in zip(reductions, accumulators, strict=True):
         emitter.statement(Declare(var, identity(r.data[0], r.dtype)))
@@ -345,7 +310,7 @@ def strips(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
         emitter.statement(Store(name, emitter.linear(place, shape), var))
     emitter.close_range(grid)
     temps = [("temp", k, t.dtype) for k, t in enumerate(temporaries)]
-    stage = _finish(emitter, region, temps, points, 1, _volume(region))
+    stage = finished(emitter, region, temps, points, 1, _volume(region))
 
     second = Emitter(builder, region, schedule)
     base = len(region.operands) + len(_outputs(region))
@@ -363,7 +328,7 @@ def strips(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     for o in region.outputs:
         second.store(o, _buffer(region, o))
     second.close_range(kept)
-    last = _finish(second, region, _outputs(region) + temps, points[1:], 1, points)
+    last = finished(second, region, _outputs(region) + temps, points[1:], 1, points)
     return Lowered([stage, last], temporaries)
 
 
@@ -373,7 +338,7 @@ def full(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     emitter.plan_reductions([o.expr for o in region.outputs])
     for o in region.outputs:
         emitter.store(o, _buffer(region, o))
-    return Lowered([_finish(emitter, region, _outputs(region), (1,), 1, _volume(region))])
+    return Lowered([finished(emitter, region, _outputs(region), (1,), 1, _volume(region))])
 
 
 def blocks(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
@@ -408,7 +373,7 @@ def blocks(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
         emitter.write(Store(name, here, var))
     emitter.close_range((part,))
     temps = [("temp", k, t.dtype) for k, t in enumerate(temporaries)]
-    stage = _finish(emitter, region, temps, factors(first.extent), schedule.block, _volume(region))
+    stage = finished(emitter, region, temps, factors(first.extent), schedule.block, _volume(region))
 
     second = Emitter(builder, region, schedule)
     combined = [second.fresh(r.dtype) for r in outer]
@@ -427,7 +392,7 @@ def blocks(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered:
     second.scopes[0].known.update(zip(outer, combined, strict=True))
     for o in region.outputs:
         second.store(o, _buffer(region, o))
-    last = _finish(second, region, _outputs(region) + temps, (1,), 1, (1,))
+    last = finished(second, region, _outputs(region) + temps, (1,), 1, (1,))
     return Lowered([stage, last], temporaries)
 
 
@@ -467,7 +432,7 @@ def scatter(builder: ExprBuilder, region: Region, schedule: Schedule) -> Lowered
     grid = (schedule.block,)
     # Every point goes through all updates.
     volume = (*_volume(region), *grid)
-    stage = _finish(emitter, region, _outputs(region), grid, 1, volume)
+    stage = finished(emitter, region, _outputs(region), grid, 1, volume)
     if schedule.piece:
         updates = tuple(f for a in axes for f in factors(a.extent))
         stage = replace(stage, pieces=updates, piece=schedule.piece)
@@ -483,7 +448,7 @@ def _in_any_order(emitter: Emitter, region: Region) -> Lowered:
     if axes:
         emitter.close_range(axes)
     grid = tuple(f for a in axes for f in factors(a.extent)) or (1,)
-    return Lowered([_finish(emitter, region, _outputs(region), grid, 1, _volume(region))])
+    return Lowered([finished(emitter, region, _outputs(region), grid, 1, _volume(region))])
 
 
 Strategy = Callable[[ExprBuilder, Region, Schedule], Lowered]
@@ -495,4 +460,5 @@ STRATEGIES: dict[str, Strategy] = {
     "full": full,
     "blocks": blocks,
     "scatter": scatter,
+    "loop": loop,
 }
