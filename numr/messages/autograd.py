@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numr.errors import GradientError, MissingGradientError, ShapeError
-from numr.messages.text import Shape, shape_text
+from numr.messages.text import Shape, not_real, shape_text, with_article
 
 
 def variable_not_inexact(dtype: Any) -> GradientError:
@@ -17,9 +17,8 @@ def variable_not_inexact(dtype: Any) -> GradientError:
         numr.autograd.Var: an int64 array has no gradient, only floating-point values have
           pass it as a float (2.0 for 2, x.astype("float64")), or say requires_grad=False
     """
-    article = "an" if str(dtype)[0] in "aeiou" else "a"
     return GradientError(
-        f"numr.autograd.Var: {article} {dtype} array has no gradient, only floating-point values have\n"
+        f"numr.autograd.Var: {with_article(dtype)} array has no gradient, only floating-point values have\n"
         f'  pass it as a float (2.0 for 2, x.astype("float64")), or say requires_grad=False'
     )
 
@@ -72,11 +71,7 @@ def loss_not_one_number(function: str, shape: Shape, dtype: Any) -> GradientErro
             f"{head}an array of shape {shape_text(shape)}\n"
             f"  reduce it, as with numr.sum; for the product with weights w, numr.sum(w * loss)"
         )
-    fix = "only floating-point values have derivatives"
-    if str(dtype).startswith("complex"):
-        fix = "take a real one of it, as with numr.real or numr.abs"
-    article = "an" if str(dtype)[0] in "aeiou" else "a"
-    return GradientError(f"{head}{article} {dtype}\n  {fix}")
+    return GradientError(not_real(head, dtype))
 
 
 def no_variable(kind: str) -> GradientError:

@@ -22,6 +22,19 @@ def shape_text(shape: Shape) -> str:
     return f"({sizes},)" if len(shape) == 1 else f"({sizes})"
 
 
+def with_article(dtype: Any) -> str:
+    """A dtype with its article, as in "an int64"."""
+    return f"{'an' if str(dtype)[0] in 'aeiou' else 'a'} {dtype}"
+
+
+def not_real(head: str, dtype: Any) -> str:
+    """After `head`, a dtype in place of a real floating one, and what to do."""
+    fix = "only floating-point values have derivatives"
+    if str(dtype).startswith("complex"):
+        fix = "take a real one of it, as with numr.real or numr.abs"
+    return f"{head}{with_article(dtype)}\n  {fix}"
+
+
 def compose(head: str, *lines: str) -> str:
     """The head, then the rest one step to the right; the exception puts the place between."""
     return head + "".join(f"\n  {line}" for line in "\n".join(lines).splitlines())

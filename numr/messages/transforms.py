@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from numr.errors import AxisError, GradientError, Location, NotDifferentiableError
-from numr.messages.text import Shape, compose, shape_text
+from numr.messages.text import Shape, compose, not_real, shape_text
 
 
 def not_one_number(
@@ -44,11 +44,7 @@ def not_one_number(
             f"{head}an array of shape {shape_text(shape)}\n"
             f"  reduce it, as with numr.sum, or use numr.jacrev, numr.jacfwd or numr.vjp"
         )
-    fix = "only floating-point values have derivatives"
-    if str(dtype).startswith("complex"):
-        fix = "take a real one of it, as with numr.real or numr.abs"
-    article = "an" if str(dtype)[0] in "aeiou" else "a"
-    return GradientError(f"{head}{article} {dtype}\n  {fix}")
+    return GradientError(not_real(head, dtype))
 
 
 def no_direction(transform: str, function: str, argnums: Any, count: int) -> GradientError:
