@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import peers
+from benchmarks.integrate import runge_kutta
 from benchmarks.workload import Case, Target, Workload, size
 
 SIGMA, RHO, BETA = 10.0, 28.0, 8 / 3
@@ -47,15 +48,7 @@ def tuple_step(s):
     def change(x, y, z):
         return SIGMA * (y - x), x * (RHO - z) - y, x * y - BETA * z
 
-    def plus(slope, time):
-        return tuple(a + time * b for a, b in zip(s, slope, strict=True))
-
-    one = change(*s)
-    two = change(*plus(one, H / 2))
-    three = change(*plus(two, H / 2))
-    four = change(*plus(three, H))
-    slope = [a + 2 * b + 2 * c + d for a, b, c, d in zip(one, two, three, four, strict=True)]
-    return plus(slope, H / 6)
+    return runge_kutta(change, s, H)
 
 
 def functions(xp: Any, scan: Any):

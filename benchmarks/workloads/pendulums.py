@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import peers
+from benchmarks.integrate import runge_kutta
 from benchmarks.workload import Case, Target, Workload, size
 
 COUNT = size(1000, 20)
@@ -31,26 +32,12 @@ def inputs() -> dict[str, Any]:
     }
 
 
-def runge_kutta(change: Any, s: Any) -> Any:
-    """A step of a tuple of numbers or arrays."""
-
-    def plus(slope, time):
-        return tuple(a + time * b for a, b in zip(s, slope, strict=True))
-
-    one = change(*s)
-    two = change(*plus(one, H / 2))
-    three = change(*plus(two, H / 2))
-    four = change(*plus(three, H))
-    slope = [a + 2 * b + 2 * c + d for a, b, c, d in zip(one, two, three, four, strict=True)]
-    return plus(slope, H / 6)
-
-
 def pendulum(xp: Any, scan: Any):
     """Angle and speed at the end; of one pendulum, or of arrays of them."""
 
     def swing(angle, speed, pull):
         def step(state, _):
-            return runge_kutta(lambda angle, speed: (speed, -pull * xp.sin(angle)), state), None
+            return runge_kutta(lambda angle, speed: (speed, -pull * xp.sin(angle)), state, H), None
 
         return scan(step, (angle, speed), length=STEPS)[0]
 
@@ -70,7 +57,7 @@ def oracle(inputs: Any) -> dict[str, Any]:
 
     state = (angle, speed, np.ones(COUNT), np.zeros(COUNT), np.zeros(COUNT), np.ones(COUNT))
     for _ in range(STEPS):
-        state = runge_kutta(change, state)
+        state = runge_kutta(change, state, H)
     value, gradient = state[:2], (state[2], state[4])  # of the sum of all last angles
     return {
         VALUE_OF_ONE: value,
