@@ -102,18 +102,31 @@ import numr as nr
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # it may be ignored in what starts this
 f = nr.jit(lambda x: nr.while_loop(lambda x: nr.sum(x) < 9, lambda x: {step}, x))
-f(np.full((2, 2), 9.0))
+f(np.full(({n}, {n}), 9.0))
 threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
 try:
-    f(np.eye(2))
+    f(np.eye({n}) * 2 / {n})
 except KeyboardInterrupt:
     print("stopped,", nr.fori_loop(0, 3, lambda i, x: x + 1, 0).item())
 """
 
 
-@pytest.mark.parametrize("step", ["x * 1.0", "nr.linalg.inv(x)"], ids=["natively", "in Python"])
-def test_an_endless_loop_is_stopped_from_the_keyboard(step: str) -> None:
-    program = ENDLESS.replace("{step}", step)
+@pytest.mark.parametrize(
+    ("step", "n", "way"),
+    [
+        ("x * 1.0", 2, "inside one kernel"),
+        ("nr.roll(x, 1, 0)", 20, "by programs"),
+        ("nr.linalg.inv(x)", 2, "by programs"),
+    ],
+    ids=["in a kernel", "natively", "in Python"],
+)
+def test_an_endless_loop_is_stopped_from_the_keyboard(step: str, n: int, way: str) -> None:
+    program = ENDLESS.replace("{step}", step).replace("{n}", str(n))
+    program = program.replace(
+        "threading.Timer",
+        f"assert {way!r} in nr.explain(f, np.full(({n}, {n}), 9.0))\nthreading.Timer",
+        1,
+    )
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, cwd=ROOT
     )
