@@ -8,16 +8,16 @@ import numpy as np
 
 from numr import messages
 from numr.array import Array, from_node, to_array
-from numr.dtypes import int64
+from numr.dtypes import int32, int64
 from numr.errors import ShapeError, UnsupportedError
 from numr.functions.declare import ORDERED
 from numr.functions.operands import node_of, normalized_axis, plain, promoted
 from numr.ir.node import Node
 from numr.primitives import sorting as S
-from numr.primitives.elementwise import cast, sub
-from numr.primitives.mathematics import le, lt
-from numr.primitives.reduction import reduce_sum
-from numr.primitives.shape import BROADCAST, FLIP
+from numr.primitives.elementwise import add, cast, like, select, sub
+from numr.primitives.indexing import GATHER
+from numr.primitives.mathematics import bit_and, bit_or, invert, isnan, le, lt, shift_right
+from numr.primitives.shape import FLIP, broadcast_to
 from numr.primitives.source import const, size_of
 
 
@@ -92,7 +92,7 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
         sorter: positions that sort x1, if it is not sorted.
 
     Returns:
-        Array of x2's shape, of int64. It compares every pair, which fuses with what comes next.
+        Array of x2's shape, of int64, found by bisection. NaN counts as greatest, as in `sort`.
 
     Raises:
         DTypeError: for complex numbers.
@@ -112,11 +112,40 @@ def searchsorted(x1: Any, x2: Any, /, *, side: str = "left", sorter: Any = None)
     line, values = promoted("searchsorted", (x1, x2), ORDERED)[0]
     if line.rank != 1:
         raise ShapeError(f"searchsorted: x1 is a vector, and its shape is {plain(line.shape)}")
-    shape = (*values.shape, line.shape[0])
-    spread = BROADCAST(values, shape=shape, axes=tuple(range(values.rank)))
-    ladder = BROADCAST(line, shape=shape, axes=(values.rank,))
-    below = (lt if side == "left" else le)(ladder, spread)
-    return from_node(reduce_sum(cast(below, int64), axes=(values.rank,)))
+    return from_node(cast(_bisected(line, values, right=side == "right"), int64))
+
+
+def _bisected(line: Node, values: Node, right: bool) -> Node:
+    """How many elements of a sorted line come before each value: the lesser ones, or those not greater."""
+    from numr.control import fori_loop
+
+    n = line.shape[0]
+    # Every device has loops over integers of 32 bits.
+    dtype = int32 if n < 2**31 else int64
+    none = broadcast_to(const(0, dtype), values.shape)
+    if n == 0:
+        return none
+    end = broadcast_to(size_of(n, dtype), values.shape)
+
+    def before(element: Node) -> Node:
+        """Whether an element comes before a value. NaN is the greatest, and equal to itself."""
+        if not right:
+            less = lt(element, values)
+            return bit_or(less, bit_and(isnan(values), invert(isnan(element)))) if nans else less
+        return bit_or(le(element, values), isnan(values)) if nans else le(element, values)
+
+    nans = line.dtype.kind == "f"
+
+    def halve(_: Any, ends: tuple[Array, Array]) -> tuple[Array, Array]:
+        low, high = (x.node for x in ends)
+        middle = add(low, shift_right(sub(high, low), like(low, 1)))
+        # Where low has met high, at the end of the line maybe, nothing changes.
+        after = bit_and(lt(low, high), before(GATHER(line, middle)))
+        next_low = select(after, add(middle, like(middle, 1)), low)
+        return from_node(next_low), from_node(select(after, high, middle))
+
+    low: Array = fori_loop(0, n.bit_length(), halve, (from_node(none), from_node(end)))[0]
+    return low.node
 
 
 def _known(name: str, x: Any) -> Any:
