@@ -123,12 +123,28 @@ class _Linearized:
 
     def check_holomorphic(self) -> None:
         """Check that all inputs and outputs are complex."""
-        paths = self.in_tree.paths("its argument")
-        named = [*zip(paths, self.in_nodes, strict=True)]
-        named += zip(self.out_tree.paths("its result"), self.out_nodes, strict=True)
-        for what, node in named:
+        for what, node in (*self._named_inputs(), *self._named_outputs()):
             if node.dtype.kind != "c":
                 raise messages.not_complex(self.transform, f"{self.name}: {what}", node.dtype)
+
+    def check_real(self, inputs: bool) -> None:
+        """Check that no input, or no output, is complex."""
+        for what, node in self._named_inputs() if inputs else self._named_outputs():
+            if node.dtype.kind == "c":
+                what = f"{self.name}: {what}"
+                raise messages.complex_without_holomorphic(self.transform, what, node.dtype)
+
+    def forward(self, preferred: bool) -> bool:
+        """Whether to take a Jacobian by forward mode: complex inputs need reverse, complex outputs forward."""
+        if any(n.dtype.kind == "c" for n in self.in_nodes):
+            return False
+        return preferred or any(n.dtype.kind == "c" for n in self.out_nodes)
+
+    def _named_inputs(self) -> list[tuple[str, Node]]:
+        return [*zip(self.in_tree.paths("its argument"), self.in_nodes, strict=True)]
+
+    def _named_outputs(self) -> list[tuple[str, Node]]:
+        return [*zip(self.out_tree.paths("its result"), self.out_nodes, strict=True)]
 
 
 def _arrays(structure: tree.TreeDef, nodes: Sequence[Node]) -> Any:

@@ -46,11 +46,14 @@ def jacfwd(
         argnums: position, or positions, of the arguments to differentiate (any pytrees).
         has_aux: whether `fun` also returns data that is not differentiated.
         holomorphic: `fun` is a holomorphic function of complex arguments with complex results; the
-            Jacobian is df/dz.
+            Jacobian is df/dz. Without it the arguments are real; the results may be complex.
 
     Returns:
         A function of `fun`'s arguments; each output leaf becomes a structure like the argument whose
         leaves have shape (output shape + input shape). With `has_aux`, (jacobian, aux).
+
+    Raises:
+        GradientError: for integer arguments, complex ones without `holomorphic`, or wrong argnums.
 
     Examples:
         >>> import numr as nr
@@ -59,7 +62,7 @@ def jacfwd(
     """
     _check_transform("jacfwd", fun)
 
-    return _jacobian("jacfwd", fun, argnums, has_aux, holomorphic, lambda run: _by_columns)
+    return _jacobian("jacfwd", fun, argnums, has_aux, holomorphic, lambda run: True)
 
 
 def _jacobian(
@@ -68,7 +71,7 @@ def _jacobian(
     argnums: int | Sequence[int],
     has_aux: bool,
     holomorphic: bool,
-    choose: Callable[[_Linearized], Callable[[_Linearized], list[list[Node]]]],
+    forward: Callable[[_Linearized], bool],
 ) -> Callable[..., Any]:
     """A function that gives a Jacobian, block by block: for each output, those by the inputs."""
 
@@ -77,7 +80,10 @@ def _jacobian(
         run = _Linearized(name, fun, argnums, args, kwargs, has_aux)
         if holomorphic:
             run.check_holomorphic()
-        rows = choose(run)(run)
+        columns = forward(run)
+        if not holomorphic:
+            run.check_real(inputs=columns)
+        rows = (_by_columns if columns else _by_rows)(run)
         result = run.out_tree.unflatten([_arrays(run.in_tree, row) for row in rows])
         return (result, run.aux) if has_aux else result
 
@@ -140,10 +146,14 @@ def jacrev(
     """The Jacobian, one reverse pass per output element (all in one batch).
 
     Args:
-        fun, argnums, has_aux, holomorphic: as those of `jacfwd`.
+        fun, argnums, has_aux, holomorphic: as those of `jacfwd`; but without `holomorphic` it is the
+            results that are real. Rows by complex arguments are then gradients as those of `grad`.
 
     Returns:
         As `jacfwd`.
+
+    Raises:
+        GradientError: for integer arguments, complex results without `holomorphic`, or wrong argnums.
 
     Examples:
         >>> import numr as nr
@@ -152,7 +162,7 @@ def jacrev(
     """
     _check_transform("jacrev", fun)
 
-    return _jacobian("jacrev", fun, argnums, has_aux, holomorphic, lambda run: _by_rows)
+    return _jacobian("jacrev", fun, argnums, has_aux, holomorphic, lambda run: False)
 
 
 def jacobian(
@@ -170,7 +180,8 @@ def jacobian(
         As `jacfwd`.
 
     Raises:
-        GradientError: for integer inputs, or wrong argnums.
+        GradientError: for integer inputs, wrong argnums, or complex arguments and complex results without
+            `holomorphic`. Where only the ones or the others are complex, that decides the mode.
 
     Examples:
         >>> import numr as nr
@@ -179,11 +190,11 @@ def jacobian(
     """
     _check_transform("jacobian", fun)
 
-    def choose(run: _Linearized) -> Callable[[_Linearized], list[list[Node]]]:
+    def forward(run: _Linearized) -> bool:
         columns, rows = (sum(map(_count, nodes)) for nodes in (run.in_nodes, run.out_nodes))
-        return _by_columns if columns <= rows else _by_rows
+        return columns <= rows if holomorphic else run.forward(columns <= rows)
 
-    return _jacobian("jacobian", fun, argnums, has_aux, holomorphic, choose)
+    return _jacobian("jacobian", fun, argnums, has_aux, holomorphic, forward)
 
 
 def _rows_first(p: Node, axis: int | None, y: Node, x: Node) -> Node:

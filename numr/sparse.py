@@ -103,7 +103,8 @@ def sparse_jacobian(
         else:
             rows, columns = _given(run.name, pattern, shape)
         by_column, by_row = _coloured(rows, columns, shape[1]), _coloured(columns, rows, shape[0])
-        forward = by_column.max(initial=-1) <= by_row.max(initial=-1)
+        forward = run.forward(bool(by_column.max(initial=-1) <= by_row.max(initial=-1)))
+        run.check_real(inputs=forward)
         colours = by_column if forward else by_row
         compressed = _compressed(run, colours, forward)
         if compressed is None or not rows.size:

@@ -52,6 +52,9 @@ from numr.messages.tracing import leaked_value as leaked_value
 from numr.messages.tracing import traced_value as traced_value
 from numr.messages.tracing import unhashable_static as unhashable_static
 from numr.messages.transforms import bad_map_axes as bad_map_axes
+from numr.messages.transforms import (
+    complex_without_holomorphic as complex_without_holomorphic,
+)
 from numr.messages.transforms import no_direction as no_direction
 from numr.messages.transforms import not_complex as not_complex
 from numr.messages.transforms import not_differentiable as not_differentiable

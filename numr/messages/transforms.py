@@ -95,6 +95,21 @@ def not_complex(transform: str, what: str, dtype: Any) -> GradientError:
     )
 
 
+def complex_without_holomorphic(transform: str, what: str, dtype: Any) -> GradientError:
+    """A Jacobian by, or of, complex numbers, of which one pass per element gives only a half.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.complex_without_holomorphic("jacfwd", "f: its argument", "complex128").args[0])
+        numr.jacfwd: f: its argument is complex128, and one derivative per element is half of its Jacobian
+          pass holomorphic=True if the function is holomorphic, or make it one of real and imaginary parts
+    """
+    return GradientError(
+        f"numr.{transform}: {what} is {dtype}, and one derivative per element is half of its Jacobian\n"
+        f"  pass holomorphic=True if the function is holomorphic, or make it one of real and imaginary parts"
+    )
+
+
 def wrong_argnums(transform: str, function: str, argnums: Any, count: int) -> GradientError:
     """`argnums` that name an argument that was not passed.
 

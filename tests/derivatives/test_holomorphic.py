@@ -62,3 +62,53 @@ def test_refusals() -> None:
         nr.jacrev(nr.abs, holomorphic=True)(nr.asarray(Z))
     with pytest.raises(GradientError, match="f returns a complex128"):
         nr.grad(f)(nr.asarray(Z))
+
+
+def test_jacobians_of_complex_numbers_say_which_half_they_would_lose() -> None:
+    z, x = nr.asarray(Z), nr.asarray(Z.real)
+    half = "is complex128, and one derivative per element is half of its Jacobian"
+    for transform in (nr.jacfwd, nr.hessian):
+        with pytest.raises(GradientError, match=f"numr.jacfwd: abs2: its argument {half}"):
+            transform(abs2)(z)
+    with pytest.raises(GradientError, match=rf"numr.jacfwd: f: its argument\['z'\] {half}"):
+        nr.jacfwd(named("f", lambda p: p["z"]))({"z": z})
+    with pytest.raises(GradientError, match=f"numr.jacrev: waves: its result {half}"):
+        nr.jacrev(waves)(x)
+    for transform in (nr.jacobian, nr.sparse_jacobian):
+        with pytest.raises(
+            GradientError, match=f"{transform.__name__}: squares: its result {half}"
+        ):
+            transform(named("squares", lambda z: z * z))(z)
+    with pytest.raises(
+        GradientError, match=r"pass holomorphic=True if the function is holomorphic"
+    ):
+        nr.jacrev(waves)(x)
+
+
+def test_jacobians_take_the_mode_that_loses_nothing() -> None:
+    """By complex arguments rows that are gradients, of complex results columns; by differences."""
+    z, x, h = nr.asarray(Z), nr.asarray(Z.real), 1e-6
+    by_z, of_waves = np.zeros((3, 3), complex), np.zeros((3, 3), complex)
+    for k in range(3):
+        e = np.eye(3)[k] * h
+        dx, dy = ((np.abs(Z + d) ** 2 - np.abs(Z - d) ** 2) / (2 * h) for d in (e, 1j * e))
+        by_z[:, k] = dx - 1j * dy
+        of_waves[:, k] = (np.exp(1j * (Z.real + e)) - np.exp(1j * (Z.real - e))) / (2 * h)
+    for transform in (nr.jacrev, nr.jacobian):
+        np.testing.assert_allclose(transform(abs2)(z), by_z, rtol=1e-7, atol=1e-9)
+    for transform in (nr.jacfwd, nr.jacobian):
+        np.testing.assert_allclose(transform(waves)(x), of_waves, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(nr.sparse_jacobian(abs2)(z).todense(), by_z, rtol=1e-7, atol=1e-9)
+
+
+def abs2(z: Any) -> Any:
+    return nr.real(z) ** 2 + nr.imag(z) ** 2
+
+
+def waves(x: Any) -> Any:
+    return nr.exp(1j * x)
+
+
+def named(name: str, function: Any) -> Any:
+    function.__name__ = name
+    return function
