@@ -1,4 +1,4 @@
-"""What a call costs, by the compiler's own counting: operations, bytes, launches, memory."""
+"""What a call costs, by the compiler's own counting: floating-point operations, bytes, launches, memory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from typing import Any
 
 from numr.codegen import steps
 from numr.codegen.controlled import Controlled
-from numr.codegen.fuse import LibraryStep, own_cost, reads, writes
+from numr.codegen.fuse import LibraryStep, reads, writes
 from numr.codegen.lowered import product
-from numr.ir.body import bodies
+from numr.codegen.work import operations
 from numr.ir.dims import Extent
-from numr.ir.node import Node, toposort
-from numr.ir.primitive import siblings_key
 from numr.ir.text import Canonical
 
 
@@ -23,7 +21,8 @@ class Cost:
     """What one call costs, by the compiler's own counting.
 
     Attributes:
-        flops: arithmetic operations, a transcendental counted by its weight in additions.
+        flops: floating-point operations of all kernels, a transcendental counted by its weight in additions, and of
+            library calls the usual number for their method.
         bytes: bytes read and written by kernels and library calls.
         kernels: kernels launched.
         library_calls: library calls made.
@@ -44,36 +43,38 @@ def cost_of(graph: Canonical, program: steps.Program) -> Cost:
     """The cost of a call of a program.
 
     Args:
-        graph: the rewritten graph it was made of, with the sizes of the call.
+        graph: the graph it was made of, with the sizes of the call.
         program: the program, with the fused steps it was made of.
     """
     sizes, given = graph.sizes, len(graph.inputs)
     counted = _counted(program, sizes)
     peak = _peak(program, given, sizes)
-    return Cost(_flops(graph.order), _moved(program), counted[0], counted[1], peak)
+    return Cost(_flops(program, sizes), _moved(program), counted[0], counted[1], peak)
 
 
 def _count(shape: tuple[int, ...]) -> int:
     return math.prod(map(int, shape))
 
 
-def _flops(order: Iterable[Node]) -> int:
+def _flops(program: steps.Program, sizes: Sequence[int]) -> int:
+    fused = program.fused
+    assert fused is not None
+    called = (s.node for s in fused.steps if isinstance(s, LibraryStep))
     total = 0
-    seen = set()
-    for node in order:
-        if node.prim.has_siblings:
-            key = siblings_key(node)
-            if key not in seen:
-                seen.add(key)
-                inner = [_flops(toposort(b.outputs)) for b in bodies(node)]
-                rounds = int(node.params.get("length", 1))
-                total += rounds * (max(inner) if node.prim.name == "switch" else sum(inner))
-        elif node.prim.name == "matmul":
-            total += 2 * _count(node.shape) * int(node.inputs[0].shape[-1])
-        elif hasattr(node.prim, "monoid"):
-            total += _count(node.inputs[0].shape)
-        else:
-            total += own_cost(node) * _count(node.shape)
+    for step in program.steps:
+        if isinstance(step, steps.Launch):
+            stage = step.stage
+            once = isinstance(step, steps.Repeat)
+            launches = [stage.launch(sizes, 0, 1)] if once else stage.launches(sizes)
+            points = stage.points(sizes)
+            total += sum(operations(stage.kernel, values, points) for values in launches)
+        elif isinstance(step, steps.Call):
+            node = next(called)
+            total += node.prim.flops(node)
+        elif isinstance(step, Controlled):
+            inner = [_flops(body, sizes) for body in step.bodies]
+            rounds = product((step.params.get("length", 1),), sizes)
+            total += rounds * (max(inner) if step.kind == "switch" else sum(inner))
     return total
 
 

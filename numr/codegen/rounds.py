@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 
 from numr.codegen.kernel import Combine, For, If, Kernel, Let, Literal, Statement, Value
 
-_KNOWN: dict[str, Callable[[int, int], int]] = {
+# What is worked out of positions, sizes and conditions on them.
+KNOWN: dict[str, Callable[..., int]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
@@ -15,6 +16,13 @@ _KNOWN: dict[str, Callable[[int, int], int]] = {
     "urem": lambda a, b: a % b if b else 0,
     "minimum": min,
     "maximum": max,
+    "lt": lambda a, b: a < b,
+    "le": lambda a, b: a <= b,
+    "gt": lambda a, b: a > b,
+    "ge": lambda a, b: a >= b,
+    "eq": lambda a, b: a == b,
+    "ne": lambda a, b: a != b,
+    "select": lambda c, a, b: a if c else b,
 }
 
 
@@ -36,10 +44,10 @@ def rounds(kernel: Kernel, sizes: Sequence[int]) -> int:
     def of(body: Sequence[Statement]) -> int:
         total = 0
         for s in body:
-            if isinstance(s, Let) and s.op in _KNOWN and len(s.args) == 2:
-                a, b = map(value, s.args)
-                if a is not None and b is not None:
-                    known[s.var.name] = _KNOWN[s.op](a, b)
+            if isinstance(s, Let) and s.op in KNOWN:
+                given = [value(x) for x in s.args]
+                if None not in given:
+                    known[s.var.name] = KNOWN[s.op](*given)
             elif isinstance(s, Combine):
                 total += 2 * math.isqrt(kernel.lanes)
             elif isinstance(s, If):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar
 
@@ -46,6 +47,7 @@ class Primitive:
             is linear in exactly those; None where zero.
         batch(size, operands, axes, **params) -> (node, axis): vmap.
         lowering: how it becomes a kernel or a library call, see `lower`.
+        flops(node) -> int: what a library call takes, for `lower(..).cost`.
         samples(rng) -> Sample iterator.
         no_jvp, no_transpose: the reason, where a slot is deliberately empty.
     """
@@ -109,6 +111,10 @@ class Primitive:
         self, size: int, operands: tuple[Node, ...], axes: BatchAxes, /, **params: Any
     ) -> tuple[Node, int]:
         raise missing(self, "batch", "")
+
+    def flops(self, node: Node) -> int:
+        """Arithmetic operations of a library call: one an element, unless the primitive says otherwise."""
+        return math.prod(map(int, node.shape))
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         return iter(())

@@ -67,6 +67,9 @@ class _Matmul(Primitive):
             return out, 1
         return self(batched_first(x, axes[0], size), batched_first(y, axes[1], size)), 0
 
+    def flops(self, node: Node) -> int:
+        return 2 * super().flops(node) * int(node.inputs[0].shape[-1])
+
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(rng.normal(size=(3, 4)), rng.normal(size=(4, 2)))
         yield Sample(rng.normal(size=(33, 9)), rng.normal(size=(9, 31)))

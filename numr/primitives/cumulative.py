@@ -113,6 +113,9 @@ class _CumProd(_Scan):
 class _LinearRecurrence(_Scan):
     """out_k = a_k * out_(k-1) + b_k, starting from 0. Operands (a, b)."""
 
+    def flops(self, node: Node) -> int:
+        return 2 * super().flops(node)
+
     def reference(self, a: Any, b: Any, *, axis: int, reverse: bool) -> Any:
         a, b = np.moveaxis(a, axis, 0), np.moveaxis(b, axis, 0)
         out = np.empty_like(b)

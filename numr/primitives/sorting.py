@@ -22,6 +22,9 @@ class _Sorting(Primitive):
     def batch(self, size: int, operands: Any, axes: Any, /, *, axis: int) -> tuple[Node, int]:
         return self(move_axis(operands[0], axes[0], 0), axis=axis + 1), 0
 
+    def flops(self, node: Node) -> int:
+        return super().flops(node) * int(node.shape[node.params["axis"]]).bit_length()
+
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         for shape, axis in (((7,), 0), ((33,), 0), ((3, 5), 0), ((3, 5), 1), ((0,), 0), ((1,), 0)):
             yield Sample(
