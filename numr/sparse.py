@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from numr import colouring
 from numr.array import Array, from_node, to_array
 from numr.autodiff import _check_transform, _Linearized, grad
 from numr.errors import GradientError, ShapeError
@@ -18,8 +19,8 @@ from numr.jacobians import _count
 from numr.messages import shape_text
 from numr.primitives.elementwise import cast
 from numr.primitives.mathematics import eq
-from numr.primitives.shape import BROADCAST, batched_first, reshape, zeros_like
-from numr.primitives.source import IOTA, param_like
+from numr.primitives.shape import BROADCAST, batched_first, broadcast_to, reshape
+from numr.primitives.source import IOTA, const, param_like
 
 __all__ = ["SparseMatrix", "sparse_hessian", "sparse_jacobian"]
 
@@ -60,14 +61,15 @@ def sparse_jacobian(
     """The Jacobian of a function of which each result depends on few elements of its argument.
 
     Columns that share no row are found by one forward derivative, rows that share no column by one in
-    reverse; a greedy colouring puts them together, and the mode that needs fewer is taken: a tridiagonal
+    reverse; a greedy colouring puts them together, and the mode that takes fewer is used: a tridiagonal
     matrix of any size takes 3.
 
     Args:
         fun: a function with one floating array as its result.
         pattern: which elements may differ from zero: a boolean matrix, (rows, columns) of them, or a
             sparse matrix of SciPy's. None finds it from the graph of `fun`, for any values of the
-            argument; what it has no rule for counts as dense.
+            argument, through loops and branches, too. What it has no rule for counts as dense: sorting,
+            indices that are computed, and each matrix of an operation of linear algebra.
         argnums: position of the argument, one floating array.
 
     Returns:
@@ -90,28 +92,12 @@ def sparse_jacobian(
     _check_transform("sparse_jacobian", fun)
 
     def jacobian(*args: Any, **kwargs: Any) -> SparseMatrix:
-        run = _Linearized("sparse_jacobian", fun, argnums, args, kwargs, False)
-        if len(run.in_nodes) != 1 or len(run.out_nodes) != 1:
-            raise GradientError(
-                f"numr.sparse_jacobian of {run.name}: it takes and returns one array, not "
-                f"{len(run.in_nodes)} and {len(run.out_nodes)}"
-            )
-        (x,), (y,) = run.in_nodes, run.out_nodes
-        shape = (int(_count(y)), int(_count(x)))
-        if pattern is None:
-            rows, columns = _found(run)
-        else:
-            rows, columns = _given(run.name, pattern, shape)
-        by_column, by_row = _coloured(rows, columns, shape[1]), _coloured(columns, rows, shape[0])
-        forward = run.forward(bool(by_column.max(initial=-1) <= by_row.max(initial=-1)))
-        run.check_real(inputs=forward)
-        colours = by_column if forward else by_row
-        compressed = _compressed(run, colours, forward)
-        if compressed is None or not rows.size:
-            data = zeros_like(param_like(y))
-            return SparseMatrix(from_node(data).reshape((-1,))[:0], rows, columns, shape)
+        run, shape = _one_array("sparse_jacobian", fun, argnums, args, kwargs)
+        rows, columns = _pattern(run, pattern, shape)
+        forward, colours = _directions(rows, columns, shape)
         along, across = (columns, rows) if forward else (rows, columns)
-        return SparseMatrix(from_node(compressed)[colours[along], across], rows, columns, shape)
+        places = (colours[along], across)
+        return SparseMatrix(_elements(run, colours, forward, places), rows, columns, shape)
 
     return jacobian
 
@@ -119,12 +105,15 @@ def sparse_jacobian(
 def sparse_hessian(
     fun: Callable[..., Any], pattern: Any = None, argnums: int = 0
 ) -> Callable[..., SparseMatrix]:
-    """The Hessian of a scalar function of which few pairs of elements meet: the sparse Jacobian of its
-    gradient.
+    """The Hessian of a scalar function of which few pairs of elements meet.
+
+    As it is symmetric, an element may be read from its own column or from the one opposite, which a star
+    colouring makes use of: with some variables that meet all others (an arrow), it takes one product with
+    the Hessian for each of these, and few for the rest.
 
     Args:
         fun: a function with a real scalar result.
-        pattern: as that of `sparse_jacobian`.
+        pattern: as that of `sparse_jacobian`; an element stands for the one opposite, too.
         argnums: position of the argument, one floating array.
 
     Returns:
@@ -134,29 +123,74 @@ def sparse_hessian(
         GradientError: as `grad` and `sparse_jacobian`.
         ShapeError: for a pattern of another shape.
 
+    References:
+        Gebremedhin, Tarafdar, Manne, Pothen, New acyclic and star coloring algorithms with application to
+        computing Hessians (2007).
+
     Examples:
         >>> import numr as nr
         >>> h = nr.sparse_hessian(lambda x: nr.sum(x**3) + x[0] * x[2])(nr.asarray([1.0, 2.0, 3.0]))
         >>> h.todense().tolist()
         [[6.0, 0.0, 1.0], [0.0, 12.0, 0.0], [1.0, 0.0, 18.0]]
     """
-    return sparse_jacobian(grad(fun, argnums), pattern, argnums)
+    gradient = grad(fun, argnums)
+
+    def hessian(*args: Any, **kwargs: Any) -> SparseMatrix:
+        run, shape = _one_array("sparse_hessian", gradient, argnums, args, kwargs)
+        rows, columns = _pattern(run, pattern, shape)
+        rows, columns = _in_order(*map(np.concatenate, ((rows, columns), (columns, rows))))
+        colours = colouring.star(rows, columns, shape[1])
+        places = colouring.read(rows, columns, colours)
+        return SparseMatrix(_elements(run, colours, True, places), rows, columns, shape)
+
+    return hessian
+
+
+def _one_array(
+    transform: str, fun: Callable[..., Any], argnums: int, args: Any, kwargs: Any
+) -> tuple[_Linearized, tuple[int, int]]:
+    """The function at its arguments, and the shape of its Jacobian."""
+    run = _Linearized(transform, fun, argnums, args, kwargs, False)
+    if len(run.in_nodes) != 1 or len(run.out_nodes) != 1:
+        raise GradientError(
+            f"numr.{transform} of {run.name}: it takes and returns one array, not "
+            f"{len(run.in_nodes)} and {len(run.out_nodes)}"
+        )
+    return run, (int(_count(run.out_nodes[0])), int(_count(run.in_nodes[0])))
+
+
+def _directions(rows: Any, columns: Any, shape: tuple[int, int]) -> tuple[bool, Any]:
+    """Whether forward mode takes fewer derivatives, and colours of the columns; or of the rows."""
+    # The columns of one row differ in colour. So the mode that may take fewer is tried first, and the other
+    # one only if it may take fewer still.
+    least = {True: np.bincount(rows).max(initial=0), False: np.bincount(columns).max(initial=0)}
+    found: dict[bool, Any] = {}
+    for forward in sorted(least, key=lambda forward: (least[forward], not forward)):
+        if all(least[forward] <= colours.max(initial=0) for colours in found.values()):
+            found[forward] = (
+                colouring.apart(rows, columns, shape[1])
+                if forward
+                else colouring.apart(columns, rows, shape[0])
+            )
+    return min(found.items(), key=lambda item: item[1].max(initial=0))
+
+
+def _pattern(run: _Linearized, pattern: Any, shape: tuple[int, int]) -> tuple[Any, Any]:
+    return _found(run) if pattern is None else _given(run, pattern, shape)
 
 
 def _found(run: _Linearized) -> tuple[Any, Any]:
-    """The pattern, from the graph."""
-    from numr.ir.rewrite.engine import own_arena
-    from numr.rules import reintern
-
-    with own_arena():
-        (elements,) = dependencies(reintern(run.aliases, run.out_nodes), run.aliases)
+    """The pattern, from the graph of the derivative."""
+    seeds = run.seeds()
+    (tangent,) = run.tangents(seeds)
+    elements = [] if tangent is None else dependencies([tangent], seeds, run.aliases)[0]
     rows = [i for i, e in enumerate(elements) for _ in e]
     columns = [j for e in elements for j in sorted(e)]
     return np.asarray(rows, np.int64), np.asarray(columns, np.int64)
 
 
-def _given(name: str, pattern: Any, shape: tuple[int, int]) -> tuple[Any, Any]:
-    """The pattern that a user gave, in row-major order."""
+def _given(run: _Linearized, pattern: Any, shape: tuple[int, int]) -> tuple[Any, Any]:
+    """The pattern that a user gave."""
     if isinstance(pattern, tuple):
         rows, columns = (np.asarray(p, np.int64) for p in pattern)
         fits = bool(np.all((rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])))
@@ -167,29 +201,28 @@ def _given(name: str, pattern: Any, shape: tuple[int, int]) -> tuple[Any, Any]:
         rows, columns = matrix.nonzero() if fits else (np.zeros(0, np.int64),) * 2
     if not fits:
         raise ShapeError(
-            f"numr.sparse_jacobian of {name}: the pattern has {told} {shape_text(shape)}, the result's "
+            f"numr.{run.transform} of {run.name}: the pattern has {told} {shape_text(shape)}, the result's "
             f"elements by the argument's"
         )
-    order = np.lexsort((columns, rows))
-    return rows[order], columns[order]
+    return _in_order(rows, columns)
 
 
-def _coloured(rows: Any, columns: Any, count: int) -> Any:
-    """A colour for each column, such that no row has two elements in columns of one colour."""
-    in_row: dict[int, list[int]] = {}
-    in_column: list[list[int]] = [[] for _ in range(count)]
-    for i, j in zip(rows.tolist(), columns.tolist(), strict=True):
-        in_row.setdefault(i, []).append(j)
-        in_column[j].append(i)
-    colours = np.full(count, -1, np.int64)
-    # Those with most neighbours first.
-    for j in sorted(range(count), key=lambda j: -sum(len(in_row[i]) for i in in_column[j])):
-        taken = {int(colours[other]) for i in in_column[j] for other in in_row[i]}
-        colours[j] = next(c for c in range(len(taken) + 1) if c not in taken)
-    return colours
+def _in_order(rows: Any, columns: Any) -> tuple[Any, Any]:
+    """Places in row-major order, each once."""
+    found = np.unique(np.stack([rows, columns]).astype(np.int64), axis=1)
+    return found[0], found[1]
 
 
-def _compressed(run: _Linearized, colours: Any, forward: bool) -> Node | None:
+def _elements(run: _Linearized, colours: Any, forward: bool, places: Any) -> Array:
+    """The elements, at their places in the sums of the columns (or rows) of each colour."""
+    (y,) = run.out_nodes
+    sums = _sums(run, colours, forward) if places[0].size else None
+    if sums is None:
+        return from_node(broadcast_to(const(0, y.dtype), places[0].shape))
+    return from_node(sums)[places]
+
+
+def _sums(run: _Linearized, colours: Any, forward: bool) -> Node | None:
     """Sums of the columns (or rows) of each colour, shape (colours, elements); None if all are zero."""
     (x,), (y,) = run.in_nodes, run.out_nodes
     seed = param_like(x if forward else y)
