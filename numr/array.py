@@ -439,9 +439,9 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
             value = np.asarray(x, dtype=wanted, order="C")
         else:
             value = np.array(x, dtype=wanted, order="C")
-    except ValueError as error:
+        found = as_dtype(value.dtype)
+    except (TypeError, ValueError) as error:
         raise TypeError(f"cannot make an array of {type(x).__name__}: {error}") from None
-    found = as_dtype(value.dtype)
     if not given_dtype and found.kind in "fc":
         value = value.astype(_default(float if found.kind == "f" else complex).dtype, copy=False)
     if not (value.dtype.isnative and value.flags.aligned):

@@ -19,6 +19,7 @@ from numr.ir.node import Node, new_trace
 from numr.ir.transforms.jvp import jvp as jvp_graph
 from numr.ir.transforms.substitute import substitute
 from numr.ir.transforms.transpose import transpose as transpose_graph
+from numr.messages.text import with_article
 from numr.primitives.elementwise import cast
 from numr.primitives.guards import add_cotangents
 from numr.primitives.shape import zeros_like
@@ -77,11 +78,16 @@ class _Linearized:
         return found
 
     def _input(self, k: int, leaf: Any) -> Node:
-        x = leaf if isinstance(leaf, Array) else to_array(leaf)
-        if x.dtype.is_inexact:
-            return x.node
+        try:
+            x = leaf if isinstance(leaf, Array) else to_array(leaf)
+        except TypeError:
+            kind = type(leaf).__name__
+        else:
+            if x.dtype.is_inexact:
+                return x.node
+            kind = x.dtype.name
         where = self.in_tree.paths()[k] or "its argument"
-        raise messages.not_inexact(self.transform, f"{self.name}: {where}", x.dtype)
+        raise messages.not_inexact(self.transform, f"{self.name}: {where}", kind)
 
     def seeds(self) -> list[Node]:
         """A tangent placeholder for every input; nothing a user sees depends on them."""
@@ -154,6 +160,16 @@ def _arrays(structure: tree.TreeDef, nodes: Sequence[Node]) -> Any:
 def _check_transform(name: str, fun: Any) -> None:
     if not callable(fun):
         raise TypeError(f"{name} takes a function, not {type(fun).__name__}")
+
+
+def check_arguments(transform: str, **given: Any) -> None:
+    """Check that what stands for all arguments of a function is a tuple, or a list, of them."""
+    for what, value in given.items():
+        if not isinstance(value, (tuple, list)):
+            kind = with_article(type(value).__name__)
+            raise TypeError(
+                f"numr.{transform}: {what} is to be a tuple of one item for each argument, as (x,), not {kind}"
+            )
 
 
 def value_and_grad(
@@ -258,7 +274,8 @@ def _matching(
         weak = isinstance(leaf, SCALARS)
         if x.dtype is not node.dtype and not weak and x.dtype.kind != node.dtype.kind:
             raise GradientError(
-                f"{name}: {what}{path} has dtype {x.dtype}, its primal {node.dtype}"
+                f"{name}: {what}{path} has dtype {x.dtype}, its primal {node.dtype}\n"
+                f'  convert it with astype("{node.dtype}")'
             )
         nodes.append(cast(x.node, node.dtype))
     return nodes
@@ -276,12 +293,19 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
     Returns:
         (output, output tangent), and aux with `has_aux`.
 
+    Raises:
+        TypeError: for primals or tangents that are no tuple or list.
+        TreeMismatchError, ShapeError, GradientError: for tangents of another structure, shape or kind of
+            dtype than the primals', and for integer primals.
+
     Examples:
         >>> import numr as nr
         >>> y, dy = nr.jvp(lambda x: x**3, (2.0,), (1.0,))
         >>> y.item(), dy.item()
         (8.0, 12.0)
     """
+    _check_transform("jvp", fun)
+    check_arguments("jvp", primals=primals, tangents=tangents)
     run = _Linearized("jvp", fun, range(len(primals)), tuple(primals), {}, has_aux)
     directions = _matching("jvp", "tangents", run.in_tree, run.in_nodes, tuple(tangents))
     found = run.tangents(directions)

@@ -12,7 +12,7 @@ from numr.array import Array, from_node, to_array
 from numr.control import Leaf, Traced, leaves_of
 from numr.errors import GradientError
 from numr.ir.body import Body
-from numr.ir.node import Node
+from numr.ir.node import Node, dependents, toposort
 from numr.primitives.calls import CUSTOM_JVP, CUSTOM_VJP, Call, Pullback, Rule
 from numr.primitives.elementwise import cast
 from numr.primitives.shape import zeros_like
@@ -26,7 +26,7 @@ class _Arguments:
 
     def __init__(self, args: Sequence[Any], nondiff: Sequence[int]) -> None:
         self.count = len(args)
-        self.nondiff = sorted(i % self.count for i in nondiff if -self.count <= i < self.count)
+        self.nondiff = sorted({i % self.count for i in nondiff})
         self.fixed = [args[i] for i in self.nondiff]
         self.places = [i for i in range(self.count) if i not in self.nondiff]
         self.leaves, self.structure = leaves_of(tuple(args[i] for i in self.places))
@@ -59,7 +59,10 @@ class _Custom:
         self._nondiff = (nondiff_argnums,) if isinstance(nondiff_argnums, int) else nondiff_argnums
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        arguments = _Arguments(self._positional(args, kwargs), self._nondiff)
+        given = self._positional(args, kwargs)
+        if any(not -len(given) <= i < len(given) for i in self._nondiff):
+            raise messages.wrong_nondiff(self._transform, self.__name__, self._nondiff, len(given))
+        arguments = _Arguments(given, self._nondiff)
         traced = Traced(
             self._transform,
             self._fun,
@@ -177,7 +180,8 @@ class custom_jvp(_Custom):
 
     Raises:
         GradientError: when differentiated: without a rule, by what `fun` takes from outside, or where the
-            rule returns another dtype.
+            rule returns another dtype or is not linear in the tangents; when called, for nondiff_argnums
+            that are no arguments.
         ShapeError: where the rule returns a tangent of another shape than the result's, naming both.
 
     Examples:
@@ -283,7 +287,12 @@ class custom_jvp(_Custom):
                 ]
 
             traced = Traced("custom_jvp", jvp, [*leaves, *seeds], call)
-            return traced.close(traced.outputs)
+            body, taken = traced.close(traced.outputs)
+            places = body.params[len(body.params) - len(seeds) :]
+            again = [t for t in body.moved([p in places for p in body.params], param_like)[1] if t]
+            if not dependents(toposort(again), places).isdisjoint(again):
+                raise messages.nonlinear_rule("custom_jvp", name)
+            return body, taken
 
         return Rule(self.__name__, trace)
 
@@ -301,7 +310,8 @@ class custom_vjp(_Custom):
 
     Raises:
         GradientError: when differentiated: without a rule, by what `fun` takes from outside, or where a
-            rule returns another dtype.
+            rule returns another dtype or number of cotangents; when called, for nondiff_argnums that are
+            no arguments.
         ShapeError: where `bwd` returns a cotangent of another shape than its argument's, naming both.
 
     Examples:
@@ -326,7 +336,7 @@ class custom_vjp(_Custom):
             fwd: a function of `fun`'s arguments that returns (result, residuals); the residuals are any
                 pytree.
             bwd: `bwd(*nondiff, residuals, ct)` returns a tuple with a cotangent for each other argument,
-                of its structure, shapes and dtypes; None for zero.
+                of its structure, shapes and dtypes; None for zero, of an argument or within one.
 
         Examples:
             >>> import numr as nr
@@ -385,23 +395,29 @@ class custom_vjp(_Custom):
         return Rule(self.__name__, trace)
 
 
+def _is_none(x: Any) -> bool:
+    return x is None
+
+
 def _cotangents(name: str, value: Any, signature: _Signature) -> list[Node]:
     """What a reverse rule returned, for each floating argument."""
     count = len(signature.places)
     if not isinstance(value, (tuple, list)) or len(value) != count:
-        wanted = f"a tuple of {count}, one cotangent for each argument"
+        besides = " that is not in nondiff_argnums" if signature.fixed else ""
+        wanted = f"a tuple of {count}, one cotangent for each argument{besides}"
         raise messages.rule_returned("custom_vjp", name, wanted, value)
     example = signature.structure.unflatten([from_node(x.node) for x in signature.leaves])
     found: list[Any] = []
     for place, ct, x in zip(signature.places, value, example, strict=True):
-        leaves, structure = tree.flatten(ct)
-        expected = tree.structure(x)
+        # None stands for a zero, of an argument or within one.
+        wanted_leaves, expected = tree.flatten(x, _is_none)
+        leaves, structure = tree.flatten(ct, _is_none)
         if ct is None:
-            leaves = [None] * len(tree.leaves(x))
+            leaves = [None] * len(wanted_leaves)
         elif structure != expected:
             told = (f"the cotangent that {name} returns", f"args[{place}]")
             raise tree.mismatch(structure, expected, told, "numr.custom_vjp")
-        found += leaves
+        found += [c for c, w in zip(leaves, wanted_leaves, strict=True) if w is not None]
     return [
         zeros_like(x.node)
         if ct is None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from numr.array import from_node
-from numr.autodiff import _arrays, _check_transform, _Linearized, _matching
+from numr.autodiff import _arrays, _check_transform, _Linearized, _matching, check_arguments
 from numr.errors import GradientError
 from numr.ir.node import Node
 from numr.ir.transforms.batch import batch
@@ -39,6 +39,7 @@ def jet(fun: Callable[..., Any], primals: Sequence[Any], series: Sequence[Any]) 
         (fun(*primals), [first derivative, .., k-th]), each of the result's structure.
 
     Raises:
+        TypeError: for primals or series that are no tuple or list.
         GradientError: for integer arguments, or lists of different lengths.
         ShapeError: for a derivative of another shape than its argument's.
 
@@ -52,6 +53,7 @@ def jet(fun: Callable[..., Any], primals: Sequence[Any], series: Sequence[Any]) 
         (1.0, [1.0, 1.0, 1.0])
     """
     _check_transform("jet", fun)
+    check_arguments("jet", primals=primals, series=series)
     run = _Linearized("jet", fun, range(len(primals)), tuple(primals), {}, False)
     lengths = {len(terms) for terms in series}
     if len(series) != len(primals) or len(lengths) > 1:

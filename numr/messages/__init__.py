@@ -42,10 +42,12 @@ from numr.messages.devices import no_device as no_device
 from numr.messages.devices import out_of_memory as out_of_memory
 from numr.messages.devices import unknown_memory as unknown_memory
 from numr.messages.rules import no_rule as no_rule
+from numr.messages.rules import nonlinear_rule as nonlinear_rule
 from numr.messages.rules import not_linear as not_linear
 from numr.messages.rules import rule_misshaped as rule_misshaped
 from numr.messages.rules import rule_returned as rule_returned
 from numr.messages.rules import taken_moves as taken_moves
+from numr.messages.rules import wrong_nondiff as wrong_nondiff
 from numr.messages.text import shape_text as shape_text
 from numr.messages.tracing import carry_changed as carry_changed
 from numr.messages.tracing import leaked_value as leaked_value

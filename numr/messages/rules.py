@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from numr.errors import GradientError, ShapeError
-from numr.messages.text import Shape, compose, shape_text
+from numr.messages.text import Shape, compose, shape_text, with_article
 
 
 def taken_moves(transform: str, function: str) -> GradientError:
@@ -45,17 +45,56 @@ def no_rule(transform: str, function: str, method: str) -> GradientError:
 
 
 def rule_returned(transform: str, rule: str, wanted: str, got: Any) -> GradientError:
-    """A rule that does not return the pair it is to return.
+    """A rule that does not return the pair, or the tuple, it is to return.
 
     Examples:
         >>> from numr import messages
         >>> print(messages.rule_returned("custom_vjp", "fwd", "a pair (result, residuals)", 1.0).args[0])
         numr.custom_vjp: the rule fwd is to return a pair (result, residuals), not a float
+        >>> print(messages.rule_returned("custom_vjp", "bwd", "a tuple of 1", None).args[0])
+        numr.custom_vjp: the rule bwd is to return a tuple of 1, not None
     """
-    what = f"a {type(got).__name__}"
+    what = "None" if got is None else with_article(type(got).__name__)
     if isinstance(got, (tuple, list)):
         what += f" of {len(got)}"
     return GradientError(f"numr.{transform}: the rule {rule} is to return {wanted}, not {what}")
+
+
+def wrong_nondiff(transform: str, function: str, argnums: Any, count: int) -> GradientError:
+    """Positions of arguments without a derivative that are no positions of arguments.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.wrong_nondiff("custom_vjp", "f", (2,), 2).args[0])
+        numr.custom_vjp of f: nondiff_argnums is (2,), and f was called with 2 positional arguments
+          they count from 0
+    """
+    return GradientError(
+        compose(
+            f"numr.{transform} of {function}: nondiff_argnums is {tuple(argnums)}, and {function} was called "
+            f"with {count} positional argument{'' if count == 1 else 's'}",
+            "they count from 0",
+        )
+    )
+
+
+def nonlinear_rule(transform: str, rule: str) -> GradientError:
+    """A rule for tangents that is not linear in them.
+
+    Examples:
+        >>> from numr import messages
+        >>> print(messages.nonlinear_rule("custom_jvp", "rule").args[0])
+        numr.custom_jvp: the rule rule returned a tangent that is not linear in the tangents it was given
+          a derivative along a direction is linear in it; use numr.custom_vjp for a gradient that is ...
+    """
+    return GradientError(
+        compose(
+            f"numr.{transform}: the rule {rule} returned a tangent that is not linear in the tangents it was "
+            f"given",
+            "a derivative along a direction is linear in it; use numr.custom_vjp for a gradient that is clipped "
+            "or otherwise changed on its way",
+        )
+    )
 
 
 def rule_misshaped(

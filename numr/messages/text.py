@@ -23,8 +23,8 @@ def shape_text(shape: Shape) -> str:
 
 
 def with_article(dtype: Any) -> str:
-    """A dtype with its article, as in "an int64"."""
-    return f"{'an' if str(dtype)[0] in 'aeiou' else 'a'} {dtype}"
+    """A dtype, or a type of Python's, with its article, as in "an int64"."""
+    return f"{'an' if str(dtype)[0].lower() in 'aeiou' else 'a'} {dtype}"
 
 
 def not_real(head: str, dtype: Any) -> str:

@@ -218,7 +218,15 @@ def test_a_wrong_shape_names_the_rule_the_argument_and_both_shapes() -> None:
     ("bwd", "error", "message"),
     [
         (lambda r, ct: ct * r[0], GradientError, "a tuple of 2, one cotangent for each argument"),
+        (lambda r, ct: ct * r[0], GradientError, "not an Array"),
+        (lambda r, ct: None, GradientError, "one cotangent for each argument, not None"),
         (lambda r, ct: (ct * r[0],), GradientError, "not a tuple of 1"),
+        (lambda r, ct: (ct * r[0], None, ct), GradientError, "a tuple of 2, .* not a tuple of 3"),
+        (
+            lambda r, ct: (nr.arange(3), ct * r[0]),
+            GradientError,
+            r"(?s)dtype int64 for args\[0\], which has dtype float64.*convert it with astype",
+        ),
         (lambda r, ct: (ct * r[0], [ct]), TreeMismatchError, r"args\[1\]"),
         (
             lambda r, ct: (ct * r[0] * 1j, ct * r[0]),
@@ -240,6 +248,14 @@ def test_wrong_reverse_rules(bwd: Any, error: type[Exception], message: str) -> 
         (lambda p, t: (p[0][:1], t[0]), ShapeError, "a result of shape \\(1,\\) for result"),
         (lambda p, t: (p[0], (t[0],)), TreeMismatchError, "the tangent that"),
         (lambda p, t: (p[0], 1j * t[0]), GradientError, "a tangent of dtype complex128"),
+        (lambda p, t: None, GradientError, r"a pair \(result, tangent\), not None"),
+        (lambda p, t: (p[0], None), TreeMismatchError, "None against a leaf"),
+        (
+            lambda p, t: (p[0], t[0] ** 2),
+            GradientError,
+            "the rule <lambda> returned a tangent that is not linear in the tangents",
+        ),
+        (lambda p, t: (p[0], nr.abs(t[0])), GradientError, "use numr.custom_vjp for a gradient"),
     ],
 )
 def test_wrong_forward_rules(rule: Any, error: type[Exception], message: str) -> None:
@@ -247,6 +263,72 @@ def test_wrong_forward_rules(rule: Any, error: type[Exception], message: str) ->
     f.defjvp(rule)
     with pytest.raises(error, match=message):
         nr.jvp(f, (nr.ones(3),), (nr.ones(3),))
+
+
+def test_wrong_forward_halves_of_reverse_rules() -> None:
+    back = lambda r, ct: (ct * r[1], ct * r[0])
+    for fwd, error, message in (
+        (lambda x, w: nr.sum(x * w), GradientError, r"a pair \(result, residuals\), not an Array"),
+        (lambda x, w: (x * w, (x, w)), ShapeError, r"a result of shape \(3,\) for result, .* \(\)"),
+        (lambda x, w: (1j * nr.sum(x), None), GradientError, "a result of dtype complex128"),
+        (lambda x, w: ([nr.sum(x)], None), TreeMismatchError, "the result that <lambda> returns"),
+    ):
+        with pytest.raises(error, match=message):
+            nr.grad(scaled(back, fwd))(nr.ones(3), nr.ones(3))
+
+
+def test_none_is_a_zero_cotangent() -> None:
+    """Of an argument, of what is within one, and at second order."""
+
+    @nr.custom_vjp
+    def f(p: Any, x: Any) -> Any:
+        return p["a"] * nr.sum(p["b"][0]) * x**2
+
+    f.defvjp(
+        lambda p, x: (f(p, x), (p, x)),
+        lambda r, ct: ({"a": None, "b": (ct * r[0]["a"] * r[1] ** 2, None)}, None),
+    )
+    p = {"a": 2.0, "b": (nr.asarray(3.0), None)}
+    got = nr.grad(f, (0, 1))(p, 5.0)
+    assert (got[0]["a"].item(), got[0]["b"][0].item(), got[1].item()) == (0.0, 50.0, 0.0)
+    assert got[0]["b"][1] is None
+    inner = lambda x, p: nr.grad(f)(p, x)["b"][0]
+    assert nr.grad(inner)(5.0, p).item() == 20.0
+    # Forward mode is the transpose: x does not move the result.
+    assert nr.jvp(lambda x: f(p, x), (5.0,), (1.0,))[1].item() == 0.0
+
+
+@pytest.mark.parametrize("place", [2, -3, 7])
+@pytest.mark.parametrize("form", [nr.custom_jvp, nr.custom_vjp])
+def test_positions_that_are_no_arguments(form: Any, place: int) -> None:
+    f = form(lambda x, n: x**n, nondiff_argnums=(1, place))
+    message = rf"of <lambda>: nondiff_argnums is \(1, {place}\), .* with 2 positional arguments"
+    with pytest.raises(GradientError, match=message):
+        f(2.0, 3)
+
+
+def test_what_is_not_differentiated_may_be_anything_but_moves_nothing() -> None:
+    """A text, a function, an array; a value that has a derivative is an error, not a silent zero."""
+    f = nr.custom_vjp(lambda x, mode, g, w: g(x) * w, nondiff_argnums=(1, -2, 3))
+    f.defvjp(
+        lambda x, mode, g, w: (g(x) * w, x),
+        lambda mode, g, w, x, ct: (nr.sum(ct * w) * (nr.cos(x) if mode == "right" else 0.0),),
+    )
+    w = nr.asarray([1.0, 2.0])
+    total = lambda x, mode: nr.sum(f(x, mode, nr.sin, w))
+    np.testing.assert_allclose(nr.grad(total)(0.3, "right"), 3.0 * np.cos(0.3), rtol=1e-15)
+    assert nr.grad(total)(0.3, "wrong").item() == 0.0
+    second = nr.grad(nr.grad(lambda x: total(x, "right")))(0.3)
+    np.testing.assert_allclose(second, -3.0 * np.sin(0.3), rtol=1e-15)
+    with pytest.raises(GradientError, match="takes from outside, and its rule knows nothing of it"):
+        nr.grad(lambda x: nr.sum(f(1.0, "right", nr.sin, x)))(w)
+    # A cotangent for such an argument is one too many.
+    g = nr.custom_vjp(lambda x, n: x**n, nondiff_argnums=1)
+    g.defvjp(lambda x, n: (x**n, x), lambda n, x, ct: (ct * n * x ** (n - 1), None))
+    with pytest.raises(
+        GradientError, match=r"a tuple of 1, .* that is not in nondiff_argnums, not"
+    ):
+        nr.grad(lambda x: g(x, 2))(3.0)
 
 
 def test_no_rule() -> None:
