@@ -40,6 +40,7 @@ from numr.dtypes import (
     uint64,
 )
 from numr.dtypes import bool_ as bool
+from numr.export import export, load, spec
 from numr.functions.all import *  # noqa: F403
 from numr.functions.all import __all__ as _functions
 from numr.implicit import custom_linear_solve, custom_root, fixed_point, linear_transpose
@@ -105,6 +106,7 @@ __all__ = [
     "custom_vjp",
     "e",
     "errors",
+    "export",
     "fixed_point",
     "float16",
     "float32",
@@ -129,6 +131,7 @@ __all__ = [
     "laplacian",
     "linear_transpose",
     "linearize",
+    "load",
     "map",
     "nan",
     "newaxis",
@@ -138,6 +141,7 @@ __all__ = [
     "available_devices",
     "sparse_hessian",
     "sparse_jacobian",
+    "spec",
     "stop_gradient",
     "switch",
     "tree",

@@ -276,6 +276,29 @@ class ConfigError(NumrError, ValueError):
     _located = False  # a variable of the environment is not on a line
 
 
+class ExportError(NumrError, ValueError):
+    """A function that cannot be exported as asked, or a bundle that cannot be used.
+
+    Cause: a spec that says no length, a target that numr does not have or that lacks an operation, a result
+    that no file can describe; a bundle that is damaged, of another version, or for another machine.
+
+    Example: `nr.export(f, nr.spec("n"), target="fortran", path="out")`.
+
+    Fix: the message says which; export a damaged or foreign bundle again.
+    """
+
+
+class SymbolicSizeError(ExportError, TypeError):
+    """The exported function's own Python code decides by a length that is not known before it runs.
+
+    Cause: `if`, `while`, `range()`, a comparison, a list of that length, or `float()` of a symbolic size.
+
+    Example: `nr.export(lambda x: x if x.shape[0] > 3 else -x, nr.spec("n"), target="c", path="out")`.
+
+    Fix: give the size as a number in the spec, or use operations on whole arrays and `nr.fori_loop`.
+    """
+
+
 class CheckError(NumrError, AssertionError):
     """A compiled step that gives another result than NumPy, found because `check` is set.
 

@@ -6,6 +6,7 @@ Everything that can be known already is worked out: shapes, size parameters, lau
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from numr import config
@@ -46,10 +47,11 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
             if kind == "transpose":
                 text = f"{text}.transpose({tuple(payload)})"
             elif kind == "reshape":
-                text = f"{text}.reshape({lengths(payload)})"
+                text = f"{text}.reshape({name('shape', lengths(payload))})"
             else:
                 shape, axes = payload
-                text = f"{name('spread', backend.broadcast)}({text}, {lengths(shape)}, {axes})"
+                spread = name("spread", backend.broadcast)
+                text = f"{spread}({text}, {name('shape', lengths(shape))}, {axes})"
         return text
 
     announced = "launch" in config.get().debug
@@ -72,13 +74,15 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
                     f"    b{step.slot} = {name('new', backend.allocator(shape, step.dtype))}()"
                 )
         elif isinstance(step, Repeat):
-            again = repeat(step.stage, len(step.slots), program.built[step.kernel], sizes, backend)
+            make = getattr(backend, "repeat", None) or partial(repeat, backend=backend)
+            again = make(step.stage, len(step.slots), program.built[step.kernel], sizes)
             announce(step)
             lines.append(f"    {name('repeat', again)}({', '.join(f'b{s}' for s in step.slots)})")
         elif isinstance(step, Launch):
-            points, launches = step.stage.points(sizes), step.stage.launches(sizes)
+            points = step.stage.points(sizes)
+            launches = step.stage.launches(sizes, backend.capabilities.interrupted)
             work = step.stage.work(sizes) // max(len(launches), 1)
-            for values in launches if points > 0 else ():
+            for values in launches if points != 0 else ():
                 if backend.capabilities.trips is not None:
                     require_rounds(
                         rounds(step.stage.kernel, values), backend.name, backend.capabilities

@@ -95,7 +95,8 @@ def bind(
     """The step as a function of its operands' buffers that returns those of the results wanted. `make`
     binds a body's program with so many operands."""
     chosen = list(step.slots)
-    whole = _native(step, sizes, backend)
+    recorded = getattr(backend, "controlled", None)
+    whole = _native(step, sizes, backend) if recorded is None else recorded(step, sizes, make)
     if whole is None:
         bodies = [make(b, n) for b, n in zip(step.bodies, step.inputs, strict=True)]
         whole = _KINDS[step.kind](step, sizes, backend, bodies)

@@ -60,9 +60,11 @@ class Stage:
         """An estimate of the work in additions."""
         return product(self.volume, sizes) * self.weight
 
-    def launches(self, sizes: Sequence[int]) -> list[tuple[int, ...]]:
-        """The size parameters of each launch."""
+    def launches(self, sizes: Sequence[int], interrupted: bool = True) -> list[tuple[int, ...]]:
+        """The size parameters of each launch; unless `interrupted`, there is one."""
         total = product(self.pieces, sizes)
+        if not interrupted:
+            return [self.launch(sizes, 0, total)]
         piece = self.piece or self.stretch(sizes)
         # A loop of no rounds, too, has results.
         return [

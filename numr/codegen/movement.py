@@ -12,6 +12,7 @@ from numr.codegen.kernel import Buffer, For, Kernel, Let, Literal, Statement, St
 from numr.codegen.target import Backend
 from numr.codegen.widths import positions
 from numr.dtypes import DType, as_dtype, real_part_dtype, uint16
+from numr.ir.symbolic import largest
 
 
 def _grid(at: Var, body: list[Statement]) -> For:
@@ -68,7 +69,8 @@ def _shift(backend: Backend, source: Any, target: Any, start: int, row: Any) -> 
     parts = 2 if row.dtype.kind == "c" else 1
     points = row.size * parts
     if points:
-        index = positions(max(source.size, target.size) * parts, backend.capabilities)
+        longest = largest([source.size * parts, target.size * parts])
+        index = positions(longest, backend.capabilities)
         kernel = shift_kernel(as_dtype(row.dtype), index, target is not row)
         (built,) = backend.build([kernel], False)
         backend.launcher(built, 2, (start * parts,), points, points)(source, target)

@@ -43,6 +43,7 @@ from numr.dtypes import DType
 from numr.ir.body import bodies
 from numr.ir.dims import Extent
 from numr.ir.node import Node
+from numr.ir.symbolic import typical
 from numr.ir.text import Canonical
 from numr.primitives.loops import WHILE
 from numr.primitives.source import CONST, constant_value
@@ -83,7 +84,7 @@ def representatives(graph: Canonical) -> tuple[int, ...]:
     """A representative of each of a graph's sizes."""
     # A loop's state is written out number by number, if it is short.
     exact = SHORT if any(bodies(n) for n in graph.order) else UNROLL
-    return tuple(bucket(n, exact) for n in graph.sizes)
+    return tuple(bucket(typical(n), exact) for n in graph.sizes)
 
 
 def compile_graph(

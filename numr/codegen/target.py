@@ -34,6 +34,7 @@ class Capabilities:
         atomics: dtypes in which several points may add to one element at a time.
         rank: how fast the device is, to choose among devices: 0 for the host's processors, more for
             what is faster.
+        interrupted: whether long loops are cut in pieces, between which the keyboard is heard.
     """
 
     dtypes: frozenset[DType] = frozenset(ALL)
@@ -47,6 +48,7 @@ class Capabilities:
     fast: frozenset[str] = frozenset()
     atomics: frozenset[DType] = frozenset()
     rank: int = 0
+    interrupted: bool = True
 
 
 class Backend(Protocol):

@@ -14,6 +14,7 @@ from numr.dtypes import as_dtype, complex_dtype, int64
 from numr.errors import DTypeError, ShapeError
 from numr.functions.operands import Weak, default_float, node_of, operand, plain
 from numr.ir.dims import Size
+from numr.ir.symbolic import largest
 from numr.primitives.elementwise import add, cast, div, mul, select, sub
 from numr.primitives.mathematics import eq
 from numr.primitives.shape import BROADCAST, broadcast_to, reshape
@@ -30,7 +31,7 @@ def as_shape(shape: Shape) -> tuple[int, ...]:
             raise ShapeError(
                 f"a shape holds whole numbers that are not negative, and {n!r} is none"
             )
-        result.append(n if type(n) is Size else n.__index__())
+        result.append(n if isinstance(n, Size) else n.__index__())
     return tuple(result)
 
 
@@ -334,10 +335,12 @@ def arange(
         raise ShapeError("arange: step must not be 0")
     exact = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
     kind = as_dtype(dtype) if dtype is not None else int64 if exact else default_float()
-    if type(stop) is Size and start == 0 and step == 1:
+    if isinstance(stop, Size) and start == 0 and step == 1:
         length: int = stop
     else:
-        length = max(0, -((start - stop) // step) if exact else math.ceil((stop - start) / step))
+        length = largest(
+            [0, -((start - stop) // step) if exact else math.ceil((stop - start) / step)]
+        )
     line = IOTA(shape=(length,), axis=0)
     work = int64 if exact and kind.kind in "iu" else kind if kind.is_inexact else default_float()
     line = cast(line, work)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numr.errors import DTypeError, IndexOutOfRangeError, ShapeError, TracedValu
 from numr.functions.operands import broadcast_shapes, node_of, normalized_axis, plain
 from numr.ir.dims import Shape
 from numr.ir.node import Node
+from numr.ir.symbolic import Symbolic, largest
 from numr.primitives import shape as P
 from numr.primitives.elementwise import add, cast, select
 from numr.primitives.indexing import GATHER
@@ -72,15 +74,21 @@ class Selection:
         self.steps.append(step)
 
     def _slice(self, item: slice, axis: int, n: int) -> None:
-        bounds = (_bound(b) for b in (item.start, item.stop, item.step))
-        start, stop, step = slice(*bounds).indices(int(n))
-        count = len(range(start, stop, step))
+        bounds = [_bound(b) for b in (item.start, item.stop, item.step)]
+        if any(isinstance(m, Symbolic) for m in (n, *bounds)):
+            start, stop, step = _indices(bounds, n)
+            count = largest(
+                [0, -(-(stop - start) // step) if step > 0 else -((stop - start) // -step)]
+            )
+        else:
+            start, stop, step = slice(*bounds).indices(int(n))
+            count = len(range(start, stop, step))
         if step < 0:
             start, step = start + (count - 1) * step, -step
-            self.flips += [axis] if count > 1 else []
+            self.flips += [axis] if count != 1 else []
         # A slice of everything keeps the identity of the length.
         whole = count == n and step == 1
-        self._take(start if count else 0, n if whole else count, step if count > 1 else 1)
+        self._take(start if count else 0, n if whole else count, step if count != 1 else 1)
 
     @property
     def rest(self) -> tuple[int, ...]:
@@ -154,6 +162,25 @@ class Selection:
 def _ranks(order: list[int]) -> list[int]:
     ranks = {axis: k for k, axis in enumerate(sorted(order))}
     return [ranks[i] for i in order]
+
+
+def _indices(bounds: Sequence[Any], n: int) -> tuple[int, int, int]:
+    """`slice(*bounds).indices(n)`, also for lengths that are formulas."""
+    start, stop, step = bounds
+    step = 1 if step is None else step
+    first, last = (0, n) if step > 0 else (-1, n - 1)
+
+    def clipped(bound: int | None, default: int) -> int:
+        if bound is None:
+            return default
+        place = bound + n if bound < 0 else bound
+        return first if place < first else last if place > last else place
+
+    return (
+        clipped(start, first if step > 0 else last),
+        clipped(stop, last if step > 0 else first),
+        step,
+    )
 
 
 def _bound(value: Any) -> Any:

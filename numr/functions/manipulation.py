@@ -55,7 +55,7 @@ def reshape(x: Any, /, shape: int | Sequence[int], *, copy: bool | None = None) 
                [3, 4, 5]])
     """
     node = node_of(x)
-    wanted = [n if type(n) is Size else int(n) for n in as_tuple(shape)]
+    wanted = [n if isinstance(n, Size) else int(n) for n in as_tuple(shape)]
     total = count(node.shape)
     rest = 1
     for n in wanted:
@@ -71,7 +71,7 @@ def reshape(x: Any, /, shape: int | Sequence[int], *, copy: bool | None = None) 
         )
     if -1 in wanted:
         # An axis that stays as it is keeps its identity.
-        same = [n for n in node.shape if n == total // rest and type(n) is Size]
+        same = [n for n in node.shape if n == total // rest and isinstance(n, Size)]
         wanted[wanted.index(-1)] = same[0] if same else total // rest
     return from_node(P.reshape(node, tuple(wanted)))
 

@@ -129,7 +129,7 @@ def broadcast_shapes(
     out: list[int] = [1] * rank
     for shape in shapes:
         for i, n in enumerate(shape, rank - len(shape)):
-            if n == 1 and type(n) is not Size:
+            if n == 1 and not isinstance(n, Size):
                 continue
             if out[i] == 1:
                 out[i] = n

@@ -61,7 +61,13 @@ def unify_shapes(a: Shape, b: Shape) -> Shape:
 
 def fresh_shape(shape: Iterable[int]) -> Shape:
     """A shape of new Sizes. Axes of length 1 stay plain: being 1 is structure (it broadcasts)."""
-    return tuple(n if n == 1 else Size(n) for n in map(int, shape))
+    return tuple(_fresh(n) for n in shape)
+
+
+def _fresh(n: int) -> int:
+    if isinstance(n, Size) and type(n) is not Size:
+        return n  # it stands for a formula, and so do equal ones
+    return int(n) if n == 1 else Size(int(n))
 
 
 class Dim:

@@ -14,6 +14,7 @@ from numr.dtypes import DType
 from numr.ir.body import Body
 from numr.ir.dims import Dim, Extent, Size
 from numr.ir.node import Node, toposort
+from numr.ir.symbolic import Symbolic
 
 # Plain ints up to this stay literal: they are most often written by the user (windows, orders, d = 3).
 LITERAL = 8
@@ -33,7 +34,9 @@ class SizeTable:
     def extent(self, n: int) -> Extent:
         """The symbol of a length (a new one where it has none yet), or the literal itself."""
         key: Any
-        if type(n) is Size:
+        if isinstance(n, Symbolic):
+            key = ("formula", n.formula)
+        elif type(n) is Size:
             root = n.root()
             key = id(root)
             if key not in self._dims:
@@ -46,7 +49,7 @@ class SizeTable:
         if dim is None:
             dim = self._dims[key] = Dim(len(self.sizes))
             self.dims.append(dim)
-            self.sizes.append(int(n))
+            self.sizes.append(n if isinstance(n, Symbolic) else int(n))
             if type(n) is Size:
                 self._classes.append((root, dim))
         return dim

@@ -41,6 +41,13 @@ from numr.messages.devices import mixed_devices as mixed_devices
 from numr.messages.devices import no_device as no_device
 from numr.messages.devices import out_of_memory as out_of_memory
 from numr.messages.devices import unknown_memory as unknown_memory
+from numr.messages.exporting import bad_bundle as bad_bundle
+from numr.messages.exporting import bad_spec as bad_spec
+from numr.messages.exporting import cannot_call as cannot_call
+from numr.messages.exporting import cannot_export as cannot_export
+from numr.messages.exporting import no_target as no_target
+from numr.messages.exporting import size_decided as size_decided
+from numr.messages.exporting import size_leaked as size_leaked
 from numr.messages.rules import no_rule as no_rule
 from numr.messages.rules import nonlinear_rule as nonlinear_rule
 from numr.messages.rules import not_linear as not_linear

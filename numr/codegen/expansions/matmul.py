@@ -13,6 +13,7 @@ from numr.codegen.expansions.plan import Expansion, Launch, Operands, Plan, row_
 from numr.codegen.expansions.write import Writer
 from numr.codegen.kernel import Kernel
 from numr.dtypes import real_part_dtype
+from numr.ir.symbolic import largest, typical
 
 # A point makes TILE x TILE results from tiles DEPTH deep; each of its lanes SIDE x SIDE of them.
 SIDE = 4
@@ -42,28 +43,32 @@ def expand(call: Operands) -> Expansion:
         batch = 1
         for length in lead:
             batch *= length
-        by_tile = tiled and m * n >= TILED_FROM
+        by_tile = tiled and typical(m * n) >= TILED_FROM
         points = batch * -(-m // tile) * -(-n // tile) if by_tile else batch * m * n
         # How many elements deep a piece may be for this device, and how many pieces keep it busy.
-        most = call.device.trips or k
+        # Any number of them is right, so where lengths are formulas it is chosen for typical ones.
+        long, many = typical(k), typical(points)
+        most = call.device.trips or long
         deepest = most // rounds_of_step * DEPTH if by_tile else most
-        busy = min((BUSY_TILES if by_tile else BUSY_POINTS) // max(points, 1), k // SHORTEST)
-        pieces = max(busy, -(-k // max(deepest, DEPTH)), 1)
+        busy = min((BUSY_TILES if by_tile else BUSY_POINTS) // max(many, 1), long // SHORTEST)
+        pieces = max(busy if call.lanes > 1 else 1, -(-long // max(deepest, DEPTH)), 1)
         unit = DEPTH if by_tile else 1
         depth = -(-k // (pieces * unit)) * unit
-        pieces = max(-(-k // max(depth, 1)), 1)
+        if pieces > 1:
+            pieces = largest([-(-k // largest([depth, 1])), 1])
         rounds = -(-depth // DEPTH) * rounds_of_step if by_tile else depth
         sizes = [m, n, k, pieces, depth]
         for shape, stride in zip(shapes, strides, strict=True):
             sizes += [_batch_stride(shape, stride), stride[-2], stride[-1]]
         made = Plan()
         out = ("out", 0)
-        if pieces > 1:
+        cut = typical(pieces) > 1
+        if cut:
             out = made.temporary((batch, pieces, m, n), call.result)
         buffers = (("in", 0), ("in", 1), out)
         kernel = 2 if by_tile else 0
         made.launches.append(Launch(kernel, buffers, tuple(sizes), points * pieces, rounds))
-        if pieces > 1:
+        if cut:
             parts = 2 if call.dtypes[0].kind == "c" else 1
             count = m * n * parts
             last = Launch(1, (out, ("out", 0)), (count, pieces), batch * count, pieces)

@@ -14,6 +14,7 @@ from numr.codegen.expansions.plan import Expansion, Launch, Operands, Place, Pla
 from numr.codegen.expansions.write import Writer
 from numr.codegen.kernel import Kernel
 from numr.dtypes import real_part_dtype
+from numr.ir.symbolic import typical
 from numr.primitives.source import highest, lowest
 
 CHUNK = 64
@@ -24,8 +25,8 @@ _EXTREMA = {"cummax": ("maximum", lowest), "cummin": ("minimum", highest)}
 class _Scan:
     """One kind of scan: its operands (x, or a and b), where it starts, and a step of it."""
 
-    def __init__(self, key: str, call: Operands, chunk: int) -> None:
-        self.key, self.call, self.chunk = key, call, chunk
+    def __init__(self, key: str, call: Operands) -> None:
+        self.key, self.call = key, call
         self.dtype = call.result
         self.pair = key == "linear_recurrence"
         self.count = 2 if self.pair else 1
@@ -53,7 +54,7 @@ class _Scan:
         xs = [w.buffer(real_part_dtype(d)) for d in given]
         before = f.buffer() if carried else None
         outs = [f.buffer(written=True) for _ in range(self.count if totals else 1)]
-        n, inner, chunks = w.size(), w.size(), w.size()
+        n, inner, chunks, chunk = (w.size() for _ in range(4))
         with w.grid() as point:
             q, rest = point % inner, point // inner
             c, line = rest % chunks, rest // chunks
@@ -63,8 +64,8 @@ class _Scan:
                 found = f.load_if(after, before, ((line * chunks + c) - 1) * inner + q)
                 f.assign(state, f.select(after, found, state))
             product = f.variable(f.number(1)) if totals and self.pair else None
-            lo = c * self.chunk
-            hi = w.op("minimum", lo + self.chunk, n)
+            lo = c * chunk
+            hi = w.op("minimum", lo + chunk, n)
             with w.loop(lo, hi) as i:
                 k = (n - 1) - i if reverse else i
                 at = (line * n + k) * inner + q
@@ -85,7 +86,7 @@ class _Scan:
 
 def expand(key: str, call: Operands, chunk: int = CHUNK) -> Expansion:
     """A scan along one axis, in either direction."""
-    scan = _Scan(key, call, chunk)
+    scan = _Scan(key, call)
     reverse = bool(call.params["reverse"])
     whole, kernels = [(False, False), (True, False), (False, True)], []
     for raw in (True, False):
@@ -99,11 +100,13 @@ def expand(key: str, call: Operands, chunk: int = CHUNK) -> Expansion:
 
         def scanned(xs: list[Place], out: Place, n: int, first: int) -> None:
             chunks = -(-n // chunk)
-            points = outer * chunks * inner
-            sizes = (n, inner, chunks)
-            if chunks <= 1:
-                made.launches.append(Launch(first, (*xs, out), sizes, points))
+            if typical(chunks) <= 1 or call.lanes == 1:
+                # However long it is: where lengths are formulas, it may be longer than typical.
+                sizes = (n, inner, 1, n)
+                made.launches.append(Launch(first, (*xs, out), sizes, outer * inner))
                 return
+            points = outer * chunks * inner
+            sizes = (n, inner, chunks, chunk)
             shape = (outer, chunks, inner)
             totals = [made.temporary(shape, call.result) for _ in range(scan.count)]
             carried = made.temporary(shape, call.result)

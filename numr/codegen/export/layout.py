@@ -1,0 +1,61 @@
+"""Where temporaries are in one workspace: blocks one after another, which later steps use again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from numr.codegen.export.record import Memory, Recording, buffers_of
+from numr.ir.formulas import Formula
+
+# Every block begins at a multiple of this many bytes.
+ALIGNMENT = 64
+
+
+@dataclass(slots=True)
+class Layout:
+    """The blocks' sizes in bytes, in order, and the block of each temporary by its number."""
+
+    blocks: list[Formula] = field(default_factory=list)
+    places: dict[int, int] = field(default_factory=dict)
+
+    @property
+    def bytes(self) -> Formula:
+        """The size of the workspace."""
+        total = Formula.of(0)
+        for block in self.blocks:
+            total = total + block
+        return total
+
+
+def layout(recording: Recording) -> Layout:
+    """Give each temporary a block: one of the same size whose last user is past, or a new one.
+
+    Whether one formula is smaller than another is not known, so blocks are shared between equal sizes only.
+    """
+    made = Layout()
+    last: dict[Memory, int] = {}
+    for number, step in enumerate(recording.steps):
+        for memory in buffers_of(step):
+            last[memory] = number
+    free: dict[str, list[int]] = {}
+    for number, step in enumerate(recording.steps):
+        here = dict.fromkeys(m for m in buffers_of(step) if m.kind == "temp")
+        for memory in here:
+            if memory.number in made.places:
+                continue
+            size = _rounded(memory.bytes)
+            spare = free.get(size.text)
+            if spare:
+                made.places[memory.number] = spare.pop()
+            else:
+                made.places[memory.number] = len(made.blocks)
+                made.blocks.append(size)
+        for memory in here:
+            if last[memory] == number:
+                free.setdefault(_rounded(memory.bytes).text, []).append(made.places[memory.number])
+    return made
+
+
+def _rounded(size: Formula) -> Formula:
+    unit = Formula.of(ALIGNMENT)
+    return (size + Formula.of(ALIGNMENT - 1)) // unit * unit

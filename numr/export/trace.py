@@ -1,0 +1,233 @@
+"""From a user's function and its specs to a graph whose lengths are formulas."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numr import messages, tree
+from numr.array import to_array
+from numr.codegen.export.assemble import Sized
+from numr.codegen.export.record import Argument
+from numr.export.specs import Spec, is_name
+from numr.ir.formulas import symbols_of
+from numr.ir.node import Node
+from numr.ir.symbolic import Scope, Symbolic
+from numr.ir.text import Canonical
+from numr.jit import Traced
+
+# Typical sizes, each symbol its own: primes, so that formulas that differ seldom have one value.
+_FIRST = (1009, 1013, 1019, 1021, 1031, 1033, 1039, 1049, 1051, 1061, 1063, 1069, 1087, 1091)
+_SECOND = (5003, 5009, 5011, 5021, 5023, 5039, 5051, 5059, 5077, 5081, 5087, 5099, 5101, 5107)
+
+
+@dataclass(slots=True)
+class ExportTrace:
+    """A function's graph for export, and what is known of its arguments."""
+
+    name: str
+    doc: str
+    sized: Sized
+    other: Sized | None
+    symbols: list[str]
+    inputs: list[Argument]
+    captured: list[Node]
+    outputs: list[Node]
+    in_tree: Any
+    out_tree: Any
+    result_names: list[tuple[str, str]]
+
+
+def traced(
+    name: str, fun: Callable[..., Any], specs: Sequence[Any], typical: Mapping[str, int]
+) -> ExportTrace:
+    """Trace a function on symbolic sizes.
+
+    Raises:
+        SymbolicSizeError: if its own Python code depends on the value of one.
+        ExportError: for arguments or results that cannot be described.
+    """
+    Symbolic.as_array = staticmethod(to_array)
+    leaves, structure = tree.flatten(tuple(specs))
+    arrays = [leaf for leaf in leaves if isinstance(leaf, Spec)]
+    _check_leaves(name, leaves, structure)
+    symbols = symbols_of(n for s in arrays for n in s.shape)
+    if len(symbols) > len(_FIRST):
+        raise messages.cannot_export(
+            f"{name} has {len(symbols)} symbolic sizes; at most {len(_FIRST)}"
+        )
+    for key in typical:
+        if key not in symbols:
+            raise messages.cannot_export(
+                f"typical= names {key!r}, which no spec of {name} does; there are {symbols}"
+            )
+    inputs = _arguments(name, fun, arrays, leaves, structure)
+    chosen = {s: typical.get(s, n) for s, n in zip(symbols, _FIRST, strict=False)}
+    result, sized = _trace(name, fun, leaves, structure, chosen)
+    other = None
+    if symbols:
+        chosen = dict(zip(symbols, _SECOND, strict=False))
+        _, other = _trace(name, fun, leaves, structure, chosen)
+        _check_same(name, sized[0], other[0])
+    doc = inspect.getdoc(fun) or ""
+    return ExportTrace(
+        name,
+        doc,
+        sized,
+        other,
+        symbols,
+        inputs,
+        result.captured,
+        result.outputs,
+        describe(structure.unflatten(_numbered(leaves)), name),
+        describe(result.out_tree.unflatten(range(len(result.outputs))), name),
+        _result_names(result.out_tree),
+    )
+
+
+def _numbered(leaves: Sequence[Any]) -> list[Any]:
+    """The places of array leaves among the arrays; what is fixed is {"fixed": value}."""
+    numbers = iter(range(len(leaves)))
+    return [next(numbers) if isinstance(leaf, Spec) else _Fixed(leaf) for leaf in leaves]
+
+
+class _Fixed:
+    """A leaf that is no argument any more."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+def _check_leaves(name: str, leaves: Sequence[Any], structure: Any) -> None:
+    for leaf, path in zip(leaves, structure.paths("specs"), strict=True):
+        if isinstance(leaf, (Spec, bool, int, float, str)) or leaf is None:
+            continue
+        raise messages.cannot_export(
+            f"{path} of {name} is of type {type(leaf).__name__}",
+            "write numr.spec(..) for an array, or a number, text or bool for what is fixed",
+        )
+
+
+def _trace(
+    name: str,
+    fun: Callable[..., Any],
+    leaves: Sequence[Any],
+    structure: Any,
+    typical: dict[str, int],
+) -> tuple[Traced, Sized]:
+    scope = Scope(typical)
+    arrays = [leaf for leaf in leaves if isinstance(leaf, Spec)]
+    specs = [(s.dtype, tuple(scope.size(n) for n in s.shape), False) for s in arrays]
+
+    def rebuild(given: list[Any]) -> tuple[Any, dict[str, Any]]:
+        queue = iter(given)
+        return structure.unflatten(
+            [next(queue) if isinstance(leaf, Spec) else leaf for leaf in leaves]
+        ), {}
+
+    fun = getattr(fun, "_fun", fun) if type(fun).__name__ == "Jitted" else fun
+    result = Traced(name, fun, rebuild, specs)
+    return result, (Canonical([*result.params, *result.captured], result.outputs), scope)
+
+
+def _check_same(name: str, first: Canonical, second: Canonical) -> None:
+    """Sizes that numr could not see being used make another graph, or another number in it."""
+    given = len(first.inputs)
+    inner = [n for n in first.order if n not in set(first.inputs)]
+    one, two = first.text.splitlines(), second.text.splitlines()
+    for k, (a, b) in enumerate(zip(one, two, strict=False)):
+        if a != b:
+            location = inner[k - given].location if given <= k < given + len(inner) else None
+            raise messages.size_leaked(name, _short(a), _short(b), location)
+    if len(one) != len(two):
+        raise messages.size_leaked(name, f"{len(one)} nodes", f"{len(two)} nodes", None)
+    for k, (n, m) in enumerate(zip(first.sizes, second.sizes, strict=True)):
+        if not isinstance(n, Symbolic) and n != m:
+            at = next((i for i, a in enumerate(one) if re.search(rf"\bd{k}\b", a)), 0)
+            node = inner[at - given] if given <= at < given + len(inner) else None
+            raise messages.size_leaked(
+                name, f"the length {n}", f"the length {m}", node and node.location
+            )
+
+
+def _short(line: str) -> str:
+    return line if len(line) < 100 else line[:97] + "..."
+
+
+def _arguments(
+    name: str,
+    fun: Callable[..., Any],
+    arrays: Sequence[Spec],
+    leaves: Sequence[Any],
+    structure: Any,
+) -> list[Argument]:
+    """A name for every array, from the function's parameters and the way to the leaf."""
+    try:
+        parameters = list(inspect.signature(fun).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    paths = []
+    for path in structure.paths():
+        number, rest = re.match(r"\[(\d+)\](.*)", path, re.DOTALL).groups()  # type: ignore[union-attr]
+        k = int(number)
+        paths.append((names[k] if k < len(names) else f"x{k}") + rest)
+    found: list[Argument] = []
+    taken: set[str] = set()
+    pairs = [
+        (leaf, path) for leaf, path in zip(leaves, paths, strict=True) if isinstance(leaf, Spec)
+    ]
+    for leaf, path in pairs:
+        called = unique(leaf.name or named(path), taken)
+        found.append(Argument(called, leaf.dtype, leaf.shape, path, leaf.unit, leaf.doc))
+    return found
+
+
+def named(path: str) -> str:
+    """A path such as `params['w'][0]` as a name, `params_w_0`."""
+    text = re.sub(r"\W+", "_", path).strip("_") or "x"
+    return text if is_name(text) else f"{text}_"
+
+
+def unique(name: str, taken: set[str]) -> str:
+    """A name that nobody has yet."""
+    found, k = name, 2
+    while found in taken:
+        found, k = f"{name}_{k}", k + 1
+    taken.add(found)
+    return found
+
+
+def _result_names(structure: Any) -> list[tuple[str, str]]:
+    """(name, path) of each result."""
+    paths = structure.paths()
+    if len(paths) == 1 and not paths[0]:
+        return [("out", "")]
+    taken: set[str] = set()
+    return [(unique("out" + (f"_{named(p)}" if p else ""), taken), p) for p in paths]
+
+
+def describe(nested: Any, name: str) -> Any:
+    """A nesting of containers as JSON; the leaves are numbers, or `_Fixed`.
+
+    Raises:
+        ExportError: for a container of another kind.
+    """
+    if nested is None or isinstance(nested, int):
+        return nested
+    if isinstance(nested, _Fixed):
+        return {"fixed": nested.value}
+    if isinstance(nested, tuple) and hasattr(nested, "_fields"):
+        fields = {f: describe(getattr(nested, f), name) for f in nested._fields}
+        return {"named": type(nested).__name__, "fields": fields}
+    if type(nested) in (tuple, list):
+        return {type(nested).__name__: [describe(x, name) for x in nested]}
+    if isinstance(nested, dict) and all(isinstance(k, str) for k in nested):
+        return {"dict": {k: describe(v, name) for k, v in nested.items()}}
+    raise messages.cannot_export(
+        f"{name} takes or returns a {type(nested).__name__}, which a file cannot describe",
+        "use tuples, lists, namedtuples, and dicts whose keys are texts",
+    )

@@ -1,0 +1,259 @@
+"""Lengths that are formulas: what export traces with, where `jit` traces with plain numbers.
+
+A `Symbolic` is a Size with a typical value, which shape rules compute with as ever, and the formula that it
+stands for. What is decided about one either follows from the formula, or is noted as a condition on the
+sizes at run time if numr asks, or is an error at the user's line if the user's function does.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from numr import messages
+from numr.ir.dims import Size
+from numr.ir.formulas import Formula
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What sizes must fulfil: that a formula is at least 0 (">="), is 0 ("=="), or is not 0 ("!=")."""
+
+    relation: str
+    formula: Formula
+
+    def __str__(self) -> str:
+        return f"{self.formula} {self.relation} 0"
+
+
+class Scope:
+    """One export: the typical values of its size symbols, and the conditions found on the way."""
+
+    def __init__(self, typical: dict[str, int]) -> None:
+        self.typical = dict(typical)
+        self.conditions: dict[str, Condition] = {}
+        self._known: dict[str, Symbolic] = {}
+
+    def size(self, formula: Formula) -> int:
+        """A formula as a length: a plain int where it has no symbols. Equal formulas are one object."""
+        if formula.number is not None:
+            return formula.number
+        found = self._known.get(formula.text)
+        if found is None:
+            found = Symbolic.made(formula.value(self.typical), formula, self)
+            self._known[formula.text] = found
+        return found
+
+    def require(self, relation: str, formula: Formula) -> None:
+        """Note a condition."""
+        found = Condition(relation, formula)
+        self.conditions.setdefault(str(found), found)
+
+
+def _formula(x: int) -> Formula:
+    return x.formula if isinstance(x, Symbolic) else Formula.of(int(x))
+
+
+def _arithmetic(name: str, swapped: bool = False) -> Any:
+    rule: Callable[[Formula, Formula], Formula] = getattr(Formula, name)
+    plain = getattr(int, f"__r{name[2:]}" if swapped else name)
+
+    def method(self: Symbolic, other: Any) -> Any:
+        if isinstance(other, (float, complex)):
+            return getattr(self.number(), f"__r{name[2:]}" if swapped else name)(other)
+        if not isinstance(other, int):
+            return NotImplemented
+        if plain(int(self), int(other)) is NotImplemented:
+            return NotImplemented
+        a, b = _formula(self), _formula(other)
+        return self.scope.size(rule(b, a) if swapped else rule(a, b))
+
+    return method
+
+
+def _number(name: str) -> Any:
+    """Arithmetic whose result is no length, such as 1 / n: an array of no axes that is computed at run time."""
+
+    def method(self: Symbolic, other: Any) -> Any:
+        if not isinstance(other, (int, float, complex)):
+            return NotImplemented
+        return getattr(self.number(), name)(
+            other.number() if isinstance(other, Symbolic) else other
+        )
+
+    return method
+
+
+def _ordering(name: str) -> Any:
+    def method(self: Symbolic, other: Any) -> Any:
+        if not isinstance(other, int):
+            return getattr(int, name)(self, other)
+        # a < b is b - a - 1 >= 0
+        a, b = _formula(self), _formula(other)
+        gap = b - a if name in ("__lt__", "__le__") else a - b
+        if name in ("__lt__", "__gt__"):
+            gap = gap - Formula.of(1)
+        return self.decide(f"{a} {_SIGNS[name]} {b}", gap)
+
+    return method
+
+
+_SIGNS = {
+    "__lt__": "<",
+    "__le__": "<=",
+    "__gt__": ">",
+    "__ge__": ">=",
+    "__eq__": "==",
+    "__ne__": "!=",
+}
+
+
+class Symbolic(Size):
+    """A length with a formula; its value as an int is a typical one, for heuristics."""
+
+    formula: Formula
+    scope: Scope
+    # The array of no axes that a length is as a number: set by who knows arrays.
+    as_array: ClassVar[Callable[[Symbolic], Any]]
+
+    @classmethod
+    def made(cls, value: int, formula: Formula, scope: Scope) -> Symbolic:
+        self = cls(value)
+        self.formula = formula
+        self.scope = scope
+        return self
+
+    def number(self) -> Any:
+        """The length as an array of no axes, whose value is known at run time."""
+        return type(self).as_array(self)
+
+    def root(self) -> Size:
+        return self
+
+    __add__ = __radd__ = _arithmetic("__add__")
+    __mul__ = __rmul__ = _arithmetic("__mul__")
+    __sub__ = _arithmetic("__sub__")
+    __rsub__ = _arithmetic("__sub__", swapped=True)
+    __floordiv__ = _arithmetic("__floordiv__")
+    __rfloordiv__ = _arithmetic("__floordiv__", swapped=True)
+    __mod__ = _arithmetic("__mod__")
+    __rmod__ = _arithmetic("__mod__", swapped=True)
+    __truediv__ = _number("__truediv__")
+    __rtruediv__ = _number("__rtruediv__")
+    __rpow__ = _number("__rpow__")
+    __lt__ = _ordering("__lt__")
+    __le__ = _ordering("__le__")
+    __gt__ = _ordering("__gt__")
+    __ge__ = _ordering("__ge__")
+
+    def __neg__(self) -> int:
+        return self.scope.size(-self.formula)
+
+    def __pos__(self) -> int:
+        return self
+
+    def __abs__(self) -> int:
+        return self if self >= 0 else -self
+
+    def __pow__(self, other: Any, modulus: Any = None) -> Any:
+        if type(other) is int and 0 <= other <= 8:
+            product = Formula.of(1)
+            for _ in range(other):
+                product = product * self.formula
+            return self.scope.size(product)
+        return self.number() ** other
+
+    def __float__(self) -> float:
+        if _asked_by_user():
+            raise messages.size_decided(f"float({self.formula})")
+        return float(int(self))
+
+    def __bool__(self) -> bool:
+        return bool(self != 0)
+
+    def __divmod__(self, other: Any) -> Any:
+        return self // other, self % other
+
+    def __hash__(self) -> int:
+        return int.__hash__(self)
+
+    def __eq__(self, other: object) -> Any:
+        if not isinstance(other, int):
+            return NotImplemented
+        gap = _formula(self) - _formula(other)
+        if gap.number is not None:
+            return gap.number == 0
+        if gap.least > 0 or (-gap).least > 0:
+            return False
+        question = f"{self.formula} == {_formula(other)}"
+        if _asked_by_user():
+            raise messages.size_decided(question)
+        # Not known to be equal, which is right whatever it is at run time: where lengths have to be
+        # equal it was an error, and an axis that happens to be of length 1 is an axis like any other.
+        same = int(self) == int(other)
+        if same and other != 1:
+            self.scope.require("==", gap)
+        return same
+
+    def __ne__(self, other: object) -> Any:
+        same = self.__eq__(other)
+        return same if same is NotImplemented else not same
+
+    def decide(self, question: str, gap: Formula) -> bool:
+        """Whether a formula is at least 0."""
+        if gap.least >= 0:
+            return True
+        if (-gap).least > 0:
+            return False
+        if _asked_by_user():
+            raise messages.size_decided(question)
+        holds = gap.value(self.scope.typical) >= 0
+        self.scope.require(">=", gap if holds else -gap - Formula.of(1))
+        return holds
+
+    def __reduce__(self) -> tuple[type[int], tuple[int]]:
+        return (int, (int(self),))
+
+
+def typical(length: int) -> int:
+    """A length as the plain number that heuristics choose by, where any choice is right."""
+    return int.__index__(length)
+
+
+def smallest(lengths: Iterable[int]) -> int:
+    """`min` of lengths, also of formulas."""
+    return _extreme(lengths, min, Formula.minimum)
+
+
+def largest(lengths: Iterable[int]) -> int:
+    """`max` of lengths, also of formulas."""
+    return _extreme(lengths, max, Formula.maximum)
+
+
+def _extreme(
+    lengths: Iterable[int],
+    plain: Callable[[Iterable[int]], int],
+    rule: Callable[[Formula, Formula], Formula],
+) -> int:
+    given = list(lengths)
+    scope = next((n.scope for n in given if isinstance(n, Symbolic)), None)
+    if scope is None:
+        return plain(given)
+    found = _formula(given[0])
+    for n in given[1:]:
+        found = rule(found, _formula(n))
+    return scope.size(found)
+
+
+def _asked_by_user() -> bool:
+    """Whether the user's own code asked, not numr's."""
+    frame = sys._getframe(1)
+    here = frame.f_code.co_filename
+    while frame.f_back is not None and frame.f_code.co_filename == here:
+        frame = frame.f_back
+    name = frame.f_globals.get("__name__", "")
+    return not (name == "numr" or name.startswith("numr.")) or frame.f_code.co_filename.startswith(
+        "<doctest"
+    )
