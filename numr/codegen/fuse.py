@@ -259,7 +259,8 @@ class _Fuser:
         repeated: dict[Node, str] = {}
         steps: list[Step] = []
         for group in self._groups():
-            if hasattr(group[0].prim, "parts"):
+            # Of nothing but empty parts there is no kernel for a part.
+            if hasattr(group[0].prim, "parts") and 0 not in group[0].shape:
                 regions = self._joined(group[0])
                 steps.append(regions[0][0])
                 regions[0][0].more = [step for step, _ in regions[1:]]

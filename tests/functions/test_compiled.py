@@ -57,6 +57,12 @@ def test_extremes_of_empty_arrays(name: str, axis: int, shape: tuple[int, int]) 
         agree(getattr(nr, name)(np.ones(shape), axis=axis), getattr(np, name)(np.ones(shape), axis))
 
 
+@pytest.mark.parametrize(("shapes", "axis"), [(((0, 0), (0, 3)), 1), (((0,), (0,)), 0)])
+def test_nothing_joined_to_nothing(shapes: Any, axis: int) -> None:
+    parts = [nr.asarray(np.ones(s)) for s in shapes]
+    agree(nr.concat(parts, axis=axis), np.concatenate([np.ones(s) for s in shapes], axis=axis))
+
+
 COMPLEX = np.array([1 + 2j, 3 - 1j, 2j, -1.5])
 
 
