@@ -14,18 +14,23 @@ import numpy as np
 from numr.dtypes import DType
 from numr.ir.dims import Shape
 from numr.ir.node import Node
-from numr.ir.scalar import FLOAT, ScalarOp
+from numr.ir.scalar import FLOAT, INEXACT, ScalarOp
 from numr.primitives.elementwise import (
     Elementwise,
     Partial,
+    accumulate,
     add,
     common_shape,
     div,
+    expand_like,
     like,
     mul,
     neg,
+    raise_if_nonlinear,
     select,
     sub,
+    sum_to,
+    times,
 )
 from numr.primitives.mathematics import abs_, bit_and, eq, exp, isinf, log1p, maximum
 
@@ -114,4 +119,30 @@ silu = Composite(
     (lambda out, x: add(sigmoid(x), mul(mul(x, sigmoid(x)), sigmoid(neg(x)))),),
     lambda x: np.asarray(x * _np_sigmoid(x), x.dtype),
     doc="x * sigmoid(x)",
+)
+
+
+class _ZeroOver(Composite):
+    """x / y that is 0 where x is, linear in x; so are its derivatives where there is nothing to divide."""
+
+    def jvp(self, out: Node, operands: Any, tangents: Any, **params: Any) -> Node | None:
+        _, y = operands
+        tx, ty = tangents
+        first = None if tx is None else expand_like(self(tx, y), out)
+        second = None if ty is None else expand_like(self(times(ty, neg(out)), y), out)
+        return accumulate(first, second)
+
+    def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
+        raise_if_nonlinear(self, node, wanted)
+        return [sum_to(self(ct, node.inputs[1]), node.inputs[0].shape), None]
+
+
+xdivy = _ZeroOver(
+    "xdivy",
+    lambda x, y: select(eq(x, like(x, 0)), like(x, 0), div(x, y)),
+    (None, None),
+    lambda x, y: np.where(x == 0, np.zeros((), x.dtype), np.divide(x, y)),
+    kinds=INEXACT,
+    doc="x / y, and 0 where x is 0, whatever y is.",
+    domain=((-3.0, 3.0), (0.5, 3.0)),
 )

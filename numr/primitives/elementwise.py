@@ -138,7 +138,11 @@ def raise_if_nonlinear(prim: Elementwise, node: Node, wanted: Sequence[bool]) ->
 
 
 # Operand sets in which an elementwise operation that is not linear as a whole is linear.
-LINEAR_OPERANDS: dict[str, tuple[tuple[int, ...], ...]] = {"mul": ((0,), (1,)), "div": ((0,),)}
+LINEAR_OPERANDS: dict[str, tuple[tuple[int, ...], ...]] = {
+    "mul": ((0,), (1,)),
+    "div": ((0,),),
+    "xdivy": ((0,),),
+}
 
 
 def align_batch(operands: Sequence[Node], axes: Sequence[int | None]) -> list[Node]:

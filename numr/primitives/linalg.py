@@ -19,19 +19,23 @@ from numr.primitives.shape import batched_first
 from numr.primitives.source import IOTA
 
 
-class _Library(Primitive):
-    """A library call that takes any leading batch axes."""
+class Batched(Primitive):
+    """An operation on matrices that takes any leading batch axes."""
+
+    def batch(self, size: int, operands: Any, axes: Any, /, **params: Any) -> tuple[Node, int]:
+        return self(
+            *(batched_first(x, a, size) for x, a in zip(operands, axes, strict=True)), **params
+        ), 0
+
+
+class Library(Batched):
+    """A library call."""
 
     lowering = "library"
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.library = name
-
-    def batch(self, size: int, operands: Any, axes: Any, /, **params: Any) -> tuple[Node, int]:
-        return self(
-            *(batched_first(x, a, size) for x, a in zip(operands, axes, strict=True)), **params
-        ), 0
 
 
 def conj_transpose(x: Node) -> Node:
@@ -59,7 +63,7 @@ def diagonal_sum(x: Node) -> Node:
     return reduce_sum(select(eq(row, column), x, like(x, 0)), axes=(x.rank - 2, x.rank - 1))
 
 
-def _complex(rng: np.random.Generator, *shape: int) -> Any:
+def random_complex(rng: np.random.Generator, *shape: int) -> Any:
     return rng.normal(size=shape) + 1j * rng.normal(size=shape)
 
 
@@ -68,7 +72,7 @@ def _spd(rng: np.random.Generator, *shape: int) -> Any:
     return a @ np.swapaxes(a, -1, -2) + 2 * shape[-1] * np.eye(shape[-1])
 
 
-class _Cholesky(_Library):
+class _Cholesky(Library):
     """The lower factor L of a symmetric positive definite matrix, L L^H = (A + A^H) / 2; NaN if it is not.
 
     Its derivative is Murray's: dL = L phi(L^-1 dA L^-H), phi taking the lower triangle and half
@@ -110,13 +114,13 @@ class _Cholesky(_Library):
         yield Sample(_spd(rng, 2, 4))
         yield Sample(_spd(rng, 1).astype(np.float32))
         yield Sample(_spd(rng, 9))
-        a = _complex(rng, 2, 5, 5)
+        a = random_complex(rng, 2, 5, 5)
         yield Sample(a @ np.conj(np.swapaxes(a, -1, -2)) + 3 * np.eye(5), name="complex")
         yield Sample(_spd(rng, 3).astype(np.complex64), name="complex64")
         yield Sample(np.zeros((0, 0)), smooth=False)
 
 
-class _TriangularSolve(_Library):
+class _TriangularSolve(Library):
     """X with op(A) X = B for a triangular A; `adjoint` solves with A^H, `unit` takes the diagonal as 1.
 
     Only the named triangle of A is read.
@@ -165,12 +169,12 @@ class _TriangularSolve(_Library):
         yield Sample(
             _spd(rng, 2, 3), rng.normal(size=(2, 3, 1)), lower=True, adjoint=False, unit=False
         )
-        a, b = _complex(rng, 4, 4) + 3 * np.eye(4), _complex(rng, 4, 3)
+        a, b = random_complex(rng, 4, 4) + 3 * np.eye(4), random_complex(rng, 4, 3)
         for adjoint in (False, True):
             yield Sample(a, b, lower=True, adjoint=adjoint, unit=False, name=f"complex-{adjoint}")
 
 
-class _Solve(_Library):
+class _Solve(Library):
     """X with A X = B, by LU with partial pivoting; NaN or inf where A is singular."""
 
     def infer(self, a: Node, b: Node, *, transposed: bool) -> tuple[Shape, DType]:
@@ -203,11 +207,11 @@ class _Solve(_Library):
             rng.normal(size=(2, 3, 3)) + 4 * np.eye(3), rng.normal(size=(2, 3, 1)), transposed=False
         )
         for transposed in (False, True):
-            a, b = _complex(rng, 5, 5), _complex(rng, 5, 2)
+            a, b = random_complex(rng, 5, 5), random_complex(rng, 5, 2)
             yield Sample(a, b, transposed=transposed, name=f"complex-{transposed}")
 
 
-class _Inverse(_Library):
+class _Inverse(Library):
     """The inverse matrix."""
 
     no_transpose = "it is not linear; its tangent is"
@@ -224,10 +228,10 @@ class _Inverse(_Library):
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(rng.normal(size=(3, 3)) + 4 * np.eye(3))
         yield Sample(rng.normal(size=(2, 4, 4)) + 5 * np.eye(4))
-        yield Sample(_complex(rng, 5, 5), name="complex")
+        yield Sample(random_complex(rng, 5, 5), name="complex")
 
 
-class _Determinant(_Library):
+class _Determinant(Library):
     """The determinant. Its derivative det(A) tr(A^-1 dA) needs A invertible."""
 
     no_transpose = "it is not linear; its tangent is"
@@ -245,7 +249,7 @@ class _Determinant(_Library):
         yield Sample(rng.normal(size=(3, 3)) + 2 * np.eye(3))
         yield Sample(rng.normal(size=(2, 4, 4)) + 3 * np.eye(4))
         yield Sample(rng.normal(size=(1, 1)) + 2)
-        yield Sample(_complex(rng, 2, 5, 5), name="complex")
+        yield Sample(random_complex(rng, 2, 5, 5), name="complex")
 
 
 class _LogAbsDet(_Determinant):

@@ -200,6 +200,7 @@ def _cast_cast(node: Node) -> Node | None:
 _CALLS = (
     "matmul", "sort", "argsort", "cumsum", "cumprod", "cummax", "cummin", "linear_recurrence",
     "cholesky", "triangular_solve", "solve", "inv", "det", "logabsdet", "signdet", "scatter",
+    "eigh", "svd", "qr",
 )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from numr.codegen.expansions import factorizations, matmul, scans, sorting
+from numr.codegen.expansions import factorizations, householder, jacobi, matmul, scans, sorting
 from numr.codegen.expansions.plan import Expansion, Launch, NotExpanded, Operands, Plan, row_major
 
 __all__ = ["EXPANSIONS", "Expansion", "Launch", "NotExpanded", "Operands", "Plan", "row_major"]
@@ -19,6 +19,9 @@ EXPANSIONS: dict[str, Callable[[Operands], Expansion]] = {
     "sort": partial(sorting.expand, positions=False),
     "argsort": partial(sorting.expand, positions=True),
     **{k: partial(scans.expand, k) for k in scans.KINDS},
+    "eigh": jacobi.eigh,
+    "svd": jacobi.svd,
+    "qr": householder.qr,
     "cholesky": factorizations.cholesky,
     "triangular_solve": factorizations.triangular_solve,
     **{

@@ -8,67 +8,15 @@ device breaks long loops off, and leaves what the next one must know in `state`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from numr.codegen.expansions.columns import Columns, batch_of, combining, launches, nan, share
 from numr.codegen.expansions.field import Field
-from numr.codegen.expansions.plan import Expansion, Launch, Operands, Place, Plan
+from numr.codegen.expansions.plan import Expansion, Operands, Place, Plan
 from numr.codegen.expansions.write import Term, Writer
 from numr.codegen.kernel import Buffer, Kernel
 from numr.dtypes import bool_, real_part_dtype
-
-
-def _batch(shape: Sequence[int]) -> int:
-    return math.prod(shape[:-2])
-
-
-class _Columns:
-    """The columns of one launch, from `begin` to `end`, and whether they are the first and the last."""
-
-    def __init__(self, w: Writer, state: Buffer) -> None:
-        self.w, self.state = w, state
-        self.begin, self.end = w.size(), w.size()
-        self.first = self.begin.same(0)
-
-    def variables(self, point: Term, *values: Term) -> list[Term]:
-        """Variables that start from these values, or where the launch before has left them."""
-        w = self.w
-        found = [w.variable(v) for v in values]
-        with w.when(~self.first):
-            for k, (v, start) in enumerate(zip(found, values, strict=True)):
-                kept = w.load(self.state, point * len(values) + k)
-                w.assign(v, kept > 0 if start.dtype is bool_ else kept)
-        return found
-
-    def keep(self, point: Term, *variables: Term) -> None:
-        """Leave variables to the next launch."""
-        w = self.w
-        w.barrier()
-        with w.first_lane():
-            for k, v in enumerate(variables):
-                one, zero = (w.term(x, self.state.dtype) for x in (1, 0))
-                kept = w.select(v, one, zero) if v.dtype is bool_ else v
-                w.store(self.state, point * len(variables) + k, kept)
-
-
-def _launches(
-    call: Operands,
-    costs: Sequence[int],
-    around: int,
-    buffers: Sequence[Place],
-    *sizes: int,
-    batch: int,
-) -> list[Launch]:
-    """Launches over columns of so many rounds each, `around` of them before and after."""
-    most = call.device.trips
-    found, begin, rounds = [], 0, around
-    for k, cost in enumerate(costs):
-        if most is not None and rounds + cost > most and k > begin:
-            found.append((begin, k, rounds))
-            begin, rounds = k, around
-        rounds += cost
-    found.append((begin, len(costs), rounds))
-    return [Launch(0, tuple(buffers), (*sizes, b, e), batch, r) for b, e, r in found]
 
 
 def cholesky(call: Operands) -> Expansion:
@@ -78,7 +26,7 @@ def cholesky(call: Operands) -> Expansion:
     a, out, state = f.buffer(), f.buffer(written=True), f.buffer(written=True)
     n = w.size()
     with w.grid() as point:
-        columns = _Columns(w, state)
+        columns = Columns(w, state)
         start = point * n * n
         with w.when(columns.first), w.loop(0, n * n, dealt=True) as e:
             i, j = e // n, e % n
@@ -106,17 +54,17 @@ def cholesky(call: Operands) -> Expansion:
         columns.keep(point, bad)
         last = columns.end.same(n)
         with w.when(bad & last), w.loop(0, n * n, dealt=True) as e, w.when(e % n <= e // n):
-            f.store(out, start + e, _nan(f))
+            f.store(out, start + e, nan(f))
 
     def plan(shapes: Sequence[tuple[int, ...]], strides: Sequence[tuple[int, ...]]) -> Plan:
-        n, batch = shapes[0][-1], _batch(shapes[0])
+        n, batch = shapes[0][-1], batch_of(shapes[0])
         if not n or not batch:
             return Plan()
         made = Plan()
         buffers = (("in", 0), ("out", 0), made.temporary((batch,), f.part))
-        share = _share(call)
-        costs = [1 + share(n - k) + share((n - 1 - k) ** 2) for k in range(n)]
-        made.launches += _launches(call, costs, 2 * share(n * n), buffers, n, batch=batch)
+        cost_of = share(call)
+        costs = [1 + cost_of(n - k) + cost_of((n - 1 - k) ** 2) for k in range(n)]
+        made.launches += launches(call, costs, 2 * cost_of(n * n), buffers, n, batch=batch)
         return made
 
     return Expansion([w.kernel()], plan)
@@ -131,7 +79,7 @@ def triangular_solve(call: Operands) -> Expansion:
     a, b, out, state = f.buffer(), f.buffer(), f.buffer(written=True), f.buffer(written=True)
     n, m = w.size(), w.size()
     with w.grid() as point:
-        columns = _Columns(w, state)
+        columns = Columns(w, state)
         matrix, start = point * n * n, point * n * m
         with w.when(columns.first):
             _copy(f, b, out, start, n * m)
@@ -163,23 +111,14 @@ def triangular_solve(call: Operands) -> Expansion:
         made = Plan()
         if not math.prod(shapes[1]):
             return made
-        (n, m), batch = shapes[1][-2:], _batch(shapes[1])
+        (n, m), batch = shapes[1][-2:], batch_of(shapes[1])
         buffers = (("in", 0), ("in", 1), ("out", 0), made.temporary((batch,), f.part))
-        share = _share(call)
-        costs = [1 + share(m) + share((n - 1 - k) * m) for k in range(n)]
-        made.launches += _launches(call, costs, 2 * share(n * m), buffers, n, m, batch=batch)
+        cost_of = share(call)
+        costs = [1 + cost_of(m) + cost_of((n - 1 - k) * m) for k in range(n)]
+        made.launches += launches(call, costs, 2 * cost_of(n * m), buffers, n, m, batch=batch)
         return made
 
     return Expansion([w.kernel()], plan)
-
-
-def _share(call: Operands) -> Callable[[int], int]:
-    """How often a loop that is dealt out to the lanes goes round, for its length."""
-    return lambda length: -(-length // call.lanes)
-
-
-def _nan(f: Field) -> Any:
-    return f.whole([f.w.term(math.nan, f.part) for _ in f.parts(f.number(0))])
 
 
 def _copy(f: Field, source: Buffer, target: Buffer, start: Term, length: Term) -> None:
@@ -190,7 +129,7 @@ def _copy(f: Field, source: Buffer, target: Buffer, start: Term, length: Term) -
 def _spoil(f: Field, out: Buffer, bad: Term, start: Term, length: Term) -> None:
     """NaN everywhere, if the matrix was bad."""
     with f.w.when(bad), f.w.loop(0, length, dealt=True) as e:
-        f.store(out, start + e, _nan(f))
+        f.store(out, start + e, nan(f))
 
 
 def eliminate(key: str, call: Operands) -> Expansion:
@@ -201,28 +140,29 @@ def eliminate(key: str, call: Operands) -> Expansion:
     def plan(shapes: Sequence[tuple[int, ...]], strides: Sequence[tuple[int, ...]]) -> Plan:
         made = Plan()
         n = shapes[0][-1]
-        batch = _batch(shapes[0])
+        batch = batch_of(shapes[0])
         if not batch:
             return made
         work = made.temporary(shapes[0], call.dtypes[0])
         state = made.temporary((batch, 3), real_part_dtype(call.dtypes[0]))
-        share = _share(call)
-        # Two reductions over the lanes to find a pivot, in steps of about the root of their number.
-        pivot = 8 * math.isqrt(call.lanes) + 4
-        costs = [pivot + 2 * share(n - k) + share(n) + share((n - 1 - k) ** 2) for k in range(n)]
+        cost_of = share(call)
+        pivot = 2 * combining(call)
+        costs = [
+            pivot + 2 * cost_of(n - k) + cost_of(n) + cost_of((n - 1 - k) ** 2) for k in range(n)
+        ]
         if not solves:
             buffers: tuple[Place, ...] = (("in", 0), work, ("out", 0), state)
-            made.launches += _launches(call, costs, share(n * n), buffers, n, batch=batch)
+            made.launches += launches(call, costs, cost_of(n * n), buffers, n, batch=batch)
             return made
         m = shapes[1][-1] if key == "solve" else n
         if not n * m:
             return made
-        costs = [c + share(m) + share((n - 1 - k) * m) for k, c in enumerate(costs)]
-        costs += [1 + share(m) + share((n - 1 - k) * m) for k in range(n)]
-        around = share(n * n) + 2 * share(n * m)
+        costs = [c + cost_of(m) + cost_of((n - 1 - k) * m) for k, c in enumerate(costs)]
+        costs += [1 + cost_of(m) + cost_of((n - 1 - k) * m) for k in range(n)]
+        around = cost_of(n * n) + 2 * cost_of(n * m)
         given = (("in", 1),) if key == "solve" else ()
         buffers = (("in", 0), *given, work, ("out", 0), state)
-        made.launches += _launches(call, costs, around, buffers, n, m, batch=batch)
+        made.launches += launches(call, costs, around, buffers, n, m, batch=batch)
         return made
 
     return Expansion([kernel], plan)
@@ -238,7 +178,7 @@ def _elimination(key: str, call: Operands) -> Kernel:
     n = w.size()
     m = w.size() if solves else None
     with w.grid() as point:
-        columns = _Columns(w, state)
+        columns = Columns(w, state)
         matrix = point * n * n
         side = point * n * m if m is not None else matrix
         with w.when(columns.first):

@@ -110,6 +110,10 @@ def solved(function: Callable[..., Any]) -> Callable[..., Any]:
     return call
 
 
+def several(function: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda a, **options: [np.asarray(x).view(Array) for x in function(a, **options)]
+
+
 class FakeCupyLibrary(FakeCupy):
     """An imported CuPy with its arrays and linear algebra."""
 
@@ -121,7 +125,7 @@ class FakeCupyLibrary(FakeCupy):
             solve=solved(np.linalg.solve),
             inv=solved(np.linalg.inv),
             det=lambda a: np.linalg.det(a).view(Array),
-            slogdet=lambda a: [np.asarray(x).view(Array) for x in np.linalg.slogdet(a)],
+            **{k: several(getattr(np.linalg, k)) for k in ("slogdet", "eigh", "svd", "qr")},
         )
         self.called: list[str] = []
 

@@ -12,6 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from numr.primitives import decompositions
+
 Array = Any
 
 
@@ -196,3 +198,5 @@ LIBRARY: dict[str, Callable[..., Any]] = {
         solve, inv, det, logabsdet, signdet,
     )
 }  # fmt: skip
+# These mean what NumPy computes, which goes through stacks of matrices by itself.
+LIBRARY |= {p.name: np.errstate(all="ignore")(p.reference) for p in decompositions.CALLS}

@@ -14,6 +14,8 @@ from typing import Any
 
 from numr.codegen.backends.cuda import memory
 from numr.codegen.backends.cuda.device import simulated
+from numr.primitives import decompositions
+from numr.primitives.linalg import Library
 
 # CuPy arrays, which nothing here can name the type of.
 Array = Any
@@ -37,7 +39,9 @@ def library() -> Mapping[str, Callable[..., Any]]:
     solvers = (calls.cholesky, calls.triangular_solve, calls.solve, calls.inv)
     determinants = (calls.det, calls.logabsdet, calls.signdet)
     found: set[tuple[Callable[..., Array], str]]
-    found = {(f, d) for f in (calls.matmul, *solvers, *determinants) for d in FIELDS}
+    known: tuple[Callable[..., Array], ...]
+    known = (calls.matmul, *solvers, *determinants, *map(calls.decomposition, decompositions.CALLS))
+    found = {(f, d) for f in known for d in FIELDS}
     found |= {(f, d) for f in (calls.sort, calls.argsort) for d in (*INTEGERS, "f32", "f64")}
     # Sums of floating-point numbers as CUB makes them differ from one run to the next.
     found |= {(f, d) for f in (calls.cumsum, calls.cumprod) for d in INTEGERS}
@@ -167,3 +171,12 @@ class Calls:
 
     def signdet(self, a: Array) -> Array:
         return self.cp.linalg.slogdet(a)[0].astype(a.dtype, copy=False)
+
+    def decomposition(self, prim: Library) -> Callable[..., Array]:
+        """A decomposition as it is declared, by CuPy's functions of the same names as NumPy's."""
+
+        def call(a: Array, **params: Any) -> Array:
+            return prim.compute(self.cp, a, **params)  # type: ignore[attr-defined]
+
+        call.__name__ = prim.name
+        return call
