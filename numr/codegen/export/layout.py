@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from numr.codegen.export.record import Memory, Recording, buffers_of
@@ -27,10 +28,16 @@ class Layout:
         return total
 
 
-def layout(recording: Recording) -> Layout:
+def host_bytes(memory: Memory) -> Formula:
+    """The size of a temporary as NumPy and C have it."""
+    return memory.bytes
+
+
+def layout(recording: Recording, bytes_of: Callable[[Memory], Formula] = host_bytes) -> Layout:
     """Give each temporary a block: one of the same size whose last user is past, or a new one.
 
     Whether one formula is smaller than another is not known, so blocks are shared between equal sizes only.
+    `bytes_of` says how many bytes a temporary takes on the target's devices.
     """
     made = Layout()
     last: dict[Memory, int] = {}
@@ -43,7 +50,7 @@ def layout(recording: Recording) -> Layout:
         for memory in here:
             if memory.number in made.places:
                 continue
-            size = _rounded(memory.bytes)
+            size = _rounded(bytes_of(memory))
             spare = free.get(size.text)
             if spare:
                 made.places[memory.number] = spare.pop()
@@ -52,7 +59,8 @@ def layout(recording: Recording) -> Layout:
                 made.blocks.append(size)
         for memory in here:
             if last[memory] == number:
-                free.setdefault(_rounded(memory.bytes).text, []).append(made.places[memory.number])
+                size = _rounded(bytes_of(memory))
+                free.setdefault(size.text, []).append(made.places[memory.number])
     return made
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from numr.codegen.export.layout import layout
+from numr.codegen.export.layout import host_bytes, layout
 from numr.codegen.export.record import (
     Argument,
     Launch,
@@ -39,9 +39,13 @@ def function(recording: Recording) -> dict[str, Any]:
     }
 
 
-def program(recording: Recording, kernel_name: Callable[[int], str]) -> dict[str, Any]:
+def program(
+    recording: Recording,
+    kernel_name: Callable[[int], str],
+    bytes_of: Callable[[Memory], Formula] = host_bytes,
+) -> dict[str, Any]:
     """What a loader that launches kernels itself needs besides: memory and steps."""
-    places = layout(recording)
+    places = layout(recording, bytes_of)
     return {
         "constants": [{"dtype": str(c.dtype), "shape": list(c.shape)} for c in recording.constants],
         "blocks": [tree(b) for b in places.blocks],
@@ -122,4 +126,5 @@ def _step(step: Step, kernel_name: Callable[[int], str]) -> dict[str, Any]:
         return {"while": flag, "test": inner(step.test), "steps": inner(step.steps)}
     if isinstance(step, Library):
         return {"library": step.key, "buffers": [_memory(m) for m in step.buffers]}
-    return {"switch": _memory(step.selector), "cases": [inner(c) for c in step.cases]}
+    selector = {"switch": _memory(step.selector), "dtype": str(step.selector.dtype)}
+    return selector | {"cases": [inner(c) for c in step.cases]}
