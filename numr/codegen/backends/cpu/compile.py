@@ -56,13 +56,20 @@ def _packed(entry: str, params: tuple[str, ...]) -> str:
 
 
 def llvm_text(text: str, entry: str, params: tuple[str, ...], fast_math: bool) -> str:
-    """The LLVM text of one kernel with the mathematics it uses, not yet optimised."""
+    """The LLVM text of one kernel with the mathematics it uses and its packed form, not yet optimised."""
+    return kernel_text(text, entry, params, fast_math, machine.host()) + _packed(entry, params)
+
+
+def kernel_text(
+    text: str, entry: str, params: tuple[str, ...], fast_math: bool, on: machine.Machine
+) -> str:
+    """The LLVM text of one kernel with the mathematics it uses on some machine, not yet optimised."""
     body = frontend.lower(text, entry, params)
     if fast_math:
         body = _FLOAT_ARITHMETIC.sub(_FAST, body)
-    if machine.host().lanes == vectorforms.LANES:
+    if on.lanes == vectorforms.LANES:
         body = _LOOP_OF_MATHEMATICS.sub(rf"\1, !llvm.loop !{_LOOP}", body) + _TWO_AT_A_TIME
-    return vectormath.complete(body, machine.host()) + _packed(entry, params)
+    return vectormath.complete(body, on)
 
 
 def compile_kernel(text: str, entry: str, params: tuple[str, ...], fast_math: bool) -> bytes:

@@ -1,4 +1,4 @@
-"""LLVM on this machine: what the processor can do, one optimisation run, object code.
+"""LLVM on this machine, or for another one: what the processor can do, one optimisation run, object code.
 
 Uses ``llvmlite.binding`` only, so that a process whose kernels are all on disk imports no Numba.
 """
@@ -9,6 +9,7 @@ import functools
 import hashlib
 import platform
 import threading
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,9 +63,6 @@ def host() -> Machine:
         flags = llvm.get_host_cpu_features()
         triple = llvm.get_process_triple()
     x86 = platform.machine() in ("x86_64", "AMD64")
-    lanes = 2
-    if x86 and flags.get("avx"):
-        lanes = 8 if flags.get("avx512f") and flags.get("avx512dq") else 4
     libmvec = False
     if x86 and triple.endswith("linux-gnu") and platform.libc_ver()[0] == "glibc":
         try:
@@ -76,42 +74,53 @@ def host() -> Machine:
         triple=triple,
         cpu=llvm.get_host_cpu_name(),
         features=flags.flatten(),
-        lanes=lanes,
+        lanes=lanes_of({name for name, there in flags.items() if there}),
         fma=not x86 or bool(flags.get("fma")),
         libmvec=libmvec,
     )
 
 
+def lanes_of(features: Collection[str]) -> int:
+    """float64 values in a vector register, where 128 bits are what every processor has."""
+    if "avx" not in features:
+        return 2
+    return 8 if "avx512f" in features and "avx512dq" in features else 4
+
+
 @functools.cache
-def target_machine() -> Any:
-    """Code generation for this machine, as JIT code (large distances to libm are possible)."""
-    machine = host()
+def target_machine(machine: Machine) -> Any:
+    """Code generation for a machine (large distances to libm are possible)."""
     target = llvm.Target.from_triple(machine.triple)
     return target.create_target_machine(
         cpu=machine.cpu, features=machine.features, opt=2, reloc="pic", codemodel="default"
     )
 
 
-def _passes() -> Any:
+def _passes(machine: Machine) -> Any:
     # Level 3 is a fifth slower to compile and was no faster to run.
     tuning = llvm.create_pipeline_tuning_options(speed_level=2)
     tuning.loop_vectorization = True
     tuning.slp_vectorization = False
     tuning.loop_interleaving = True
     tuning.loop_unrolling = True
-    builder = llvm.create_pass_builder(target_machine(), tuning)
+    builder = llvm.create_pass_builder(target_machine(machine), tuning)
     return builder, builder.getModulePassManager()
 
 
-def optimise(text: str) -> Any:
-    """The optimised LLVM module of a module's text: one run of LLVM's -O2 pipeline."""
+def optimise(text: str, machine: Machine | None = None) -> Any:
+    """The optimised LLVM module of a module's text: one run of LLVM's -O2 pipeline.
+
+    Args:
+        text: the module.
+        machine: what it is for; by default this one.
+    """
+    machine = machine or host()
     with _lock:
-        machine = target_machine()
         module = llvm.parse_assembly(text)
-        module.triple = host().triple
-        module.data_layout = str(machine.target_data)
+        module.triple = machine.triple
+        module.data_layout = str(target_machine(machine).target_data)
         module.verify()
-        builder, passes = _passes()
+        builder, passes = _passes(machine)
         passes.run(module, builder)
         if f"{vectorforms.SUFFIX}(" in text:
             _put_in_line(module, builder)
@@ -130,13 +139,35 @@ def _put_in_line(module: Any, builder: Any) -> None:
     passes.run(module, builder)
 
 
-def emit(module: Any) -> bytes:
+def joined(modules: Sequence[Any], exported: Collection[str], machine: Machine) -> Any:
+    """One module of several optimised ones: what is not exported is its own, and may be put in line.
+
+    The first module is emptied into the result, as the others are.
+    """
+    with _lock:
+        whole, *rest = modules
+        for module in rest:
+            whole.link_in(module)
+        for held in whole.global_variables:
+            # What names hold for the vectoriser, which has run.
+            if held.name == "llvm.compiler.used":
+                held.name, held.linkage = "numr_kept", "private"
+        for function in whole.functions:
+            if not function.is_declaration and function.name not in exported:
+                function.linkage = "internal"
+        whole.verify()
+        builder, passes = _passes(machine)
+        passes.run(whole, builder)
+        return whole
+
+
+def emit(module: Any, machine: Machine | None = None) -> bytes:
     """Relocatable object code of an optimised module."""
     with _lock:
-        return bytes(target_machine().emit_object(module))
+        return bytes(target_machine(machine or host()).emit_object(module))
 
 
-def assembly(module: Any) -> str:
+def assembly(module: Any, machine: Machine | None = None) -> str:
     """Assembly text of an optimised module."""
     with _lock:
-        return str(target_machine().emit_assembly(module))
+        return str(target_machine(machine or host()).emit_assembly(module))

@@ -1,0 +1,189 @@
+"""The C header of a bundle: what each function takes and returns, and how to call it."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from numr.codegen.export import abi
+from numr.codegen.export.record import Argument, Recording
+from numr.dtypes import DType
+
+_WIDTH = 96
+# Words of C and C++ that Python has not, so that an argument may be called so.
+_WORDS = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        alignas alignof asm atomic_cancel auto bitand bitor bool case catch char char8_t
+        char16_t char32_t compl concept const consteval constexpr constinit const_cast
+        co_await co_return co_yield decltype default delete do double dynamic_cast enum
+        explicit export extern float friend goto inline int int8_t int16_t int32_t int64_t
+        long mutable namespace new noexcept not_eq nullptr operator or_eq private protected
+        public register reinterpret_cast requires restrict short signed sizeof static
+        static_assert static_cast struct switch template this thread_local throw typedef
+        typeid typename uint8_t uint16_t uint32_t uint64_t union unsigned using virtual void
+        volatile wchar_t xor xor_eq and_eq true false
+        """,
+    )
+)
+
+
+def stored(dtype: DType) -> str:
+    """The C type of an array's elements: parts of complex numbers, a byte a boolean, the bits of a 16-bit float."""
+    if dtype.kind == "b":
+        return "uint8_t"
+    if dtype.kind in "iu":
+        return f"{'u' if dtype.kind == 'u' else ''}int{dtype.bits}_t"
+    if dtype.is_half:
+        return "uint16_t"
+    real = dtype.bits // 2 if dtype.kind == "c" else dtype.bits
+    return "float" if real == 32 else "double"
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What a function's parameters are called in C: each otherwise than the others and than C's own words."""
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    sizes: tuple[str, ...]
+
+
+def names(recording: Recording) -> Names:
+    """The names of a function's parameters; sizes and inputs keep theirs before outputs do."""
+    taken = {"workspace", *_WORDS}
+
+    def free(name: str) -> str:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        return name
+
+    sizes = tuple(free(s) for s in recording.symbols)
+    inputs = tuple(free(a.name) for a in recording.inputs)
+    return Names(inputs, tuple(free(a.name) for a in recording.outputs), sizes)
+
+
+def parameters(recording: Recording) -> list[str]:
+    """The parameters of a function, as C declares them."""
+    called = names(recording)
+    return [
+        *(
+            f"const {stored(a.dtype)} *{n}"
+            for a, n in zip(recording.inputs, called.inputs, strict=True)
+        ),
+        *(
+            f"{stored(a.dtype)} *{n}"
+            for a, n in zip(recording.outputs, called.outputs, strict=True)
+        ),
+        *(f"int64_t {n}" for n in called.sizes),
+        "void *workspace",
+    ]
+
+
+def sizes(recording: Recording) -> str:
+    """The parameters of a function's workspace query."""
+    return ", ".join(f"int64_t {n}" for n in names(recording).sizes) or "void"
+
+
+def header(called: str, recordings: Sequence[Recording], build: str) -> str:
+    """The text of `<called>.h`.
+
+    Args:
+        called: the bundle's name.
+        recordings: its functions.
+        build: the command that builds a program with it.
+    """
+    guard = f"{called.upper()}_H"
+    return "\n".join(
+        [
+            f"/* {called}: made by numr.export.",
+            " *",
+            f" *     {build}",
+            " *",
+            *_comment(
+                "Arrays are row-major and do not overlap. A workspace is memory of at least as many bytes as the "
+                "function's _workspace tells for the same sizes, or NULL where it tells 0; it tells -1 for sizes "
+                "that the function does not take. Functions allocate nothing and have no state: threads may call "
+                "them at once, each with a workspace of its own. What is not NUMR_OK has written nothing."
+            ),
+            " */",
+            f"#ifndef {guard}",
+            f"#define {guard}",
+            "",
+            "#include <stdint.h>",
+            "",
+            "#ifndef NUMR_STATUS",
+            "#define NUMR_STATUS",
+            "enum {",
+            f"    NUMR_OK = {abi.OK},",
+            f"    NUMR_SIZE = {abi.SIZE}, /* a size below 1, or one that the function does not take */",
+            f"    NUMR_NULL = {abi.NULL}  /* a pointer is null */",
+            "};",
+            "#endif",
+            "",
+            "#ifdef __cplusplus",
+            'extern "C" {',
+            "#endif",
+            "",
+            *(line for r in recordings for line in _function(called, r)),
+            "/* Names, shapes, dtypes and versions, as JSON. */",
+            f"const char *{abi.metadata_name(called)}(void);",
+            "",
+            "#ifdef __cplusplus",
+            "}",
+            "#endif",
+            "",
+            f"#endif /* {guard} */",
+            "",
+        ]
+    )
+
+
+def _function(called: str, recording: Recording) -> list[str]:
+    name = abi.function_name(called, recording.name)
+    about = [line for part in recording.doc.splitlines() for line in _comment(part) or [" *"]]
+    if about:
+        about.append(" *")
+    known = names(recording)
+    for kind, arguments, own in (
+        ("in", recording.inputs, known.inputs),
+        ("out", recording.outputs, known.outputs),
+    ):
+        for a, n in zip(arguments, own, strict=True):
+            about += _comment(f"{kind}  {n}: {_described(a)}", "     ")
+    for symbol in known.sizes:
+        about += _comment(f"size  {symbol}, at least 1", "     ")
+    for condition in recording.conditions:
+        about += _comment(f"requires  {condition}", "     ")
+    return [
+        "/*",
+        *about,
+        " */",
+        f"int {name}({', '.join(parameters(recording))});",
+        f"int64_t {name}_workspace({sizes(recording)});",
+        "",
+    ]
+
+
+def _described(a: Argument) -> str:
+    shape = f" of shape ({', '.join(map(str, a.shape))}{',' * (len(a.shape) == 1)})"
+    text = f"{a.dtype}{shape if a.shape else ''}"
+    if a.dtype.kind == "c":
+        text += ", real and imaginary part by turns"
+    elif a.dtype.is_half:
+        text += ", as bits"
+    if a.unit:
+        text += f", in {a.unit}"
+    if a.path and a.path != a.name:
+        text += f" ({a.path})"
+    return text + (f": {a.doc}" if a.doc else "")
+
+
+def _comment(text: str, hang: str = "") -> list[str]:
+    """Lines of a comment; what would end it does not."""
+    lines = textwrap.wrap(text.replace("*/", "* /"), _WIDTH, subsequent_indent=hang)
+    return [f" * {line}" for line in lines]

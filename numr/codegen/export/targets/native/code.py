@@ -1,0 +1,62 @@
+"""Object code of a bundle: the kernels as the jit compiles them, joined with the driver."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from numr.codegen.backends.cpu import machine
+from numr.codegen.backends.cpu.compile import kernel_text
+from numr.codegen.backends.cpu.machine import Machine
+from numr.codegen.backends.cpu.print import parameters, source
+from numr.codegen.export import abi
+from numr.codegen.export.record import Recording, launches_in
+from numr.codegen.export.targets.native import driver
+
+# Functions of the C library that LLVM calls for copies and fills.
+_BASE = frozenset(("memcpy", "memmove", "memset"))
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """An object file.
+
+    Attributes:
+        data: what is in it.
+        defined: the functions it has for others.
+        needed: those of other libraries that it calls.
+        libraries: which these are: "m", "mvec".
+    """
+
+    data: bytes
+    defined: tuple[str, ...]
+    needed: tuple[str, ...]
+    libraries: tuple[str, ...]
+
+
+def compiled(called: str, recordings: Sequence[Recording], fast_math: bool, on: Machine) -> Code:
+    """The object code of a bundle of that name for a machine.
+
+    Each kernel is optimised alone, as the jit does it, so that it computes the same. What is then done to the
+    whole puts small kernels in line, where sizes that are numbers spare most of their loops.
+    """
+    functions = [(abi.function_name(called, r.name), r) for r in recordings]
+    metadata = abi.metadata_name(called)
+    kernels = {
+        k.entry: k for r in recordings for s in launches_in(r.steps) for k in (r.kernels[s.kernel],)
+    }
+    modules = [machine.optimise(driver.module(functions, (metadata, abi.metadata(recordings))), on)]
+    for k in kernels.values():
+        text = kernel_text(source(k), k.entry, parameters(k), fast_math, on)
+        modules.append(machine.optimise(text, on))
+    defined = (*(n for name, _ in functions for n in (name, f"{name}_workspace")), metadata)
+    whole = machine.joined(modules, defined, on)
+    needed = tuple(
+        sorted(
+            f.name
+            for f in whole.functions
+            if f.is_declaration and not f.name.startswith("llvm.") and f.name not in _BASE
+        )
+    )
+    vectors = any(n.startswith("_ZGV") for n in needed)
+    return Code(machine.emit(whole, on), defined, needed, ("mvec", "m") if vectors else ("m",))
