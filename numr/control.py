@@ -5,7 +5,6 @@ Each runs the user's functions once, on placeholders, and makes primitives that 
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,8 +14,9 @@ from numr import messages, tree
 from numr.array import Array, from_node, to_array
 from numr.functions.operands import SCALARS
 from numr.ir.body import Body, close
-from numr.ir.dims import unify_shapes
+from numr.ir.dims import as_length, unify_shapes
 from numr.ir.node import Node, new_trace
+from numr.ir.symbolic import largest
 from numr.primitives.elementwise import cast
 from numr.primitives.loops import WHILE
 from numr.primitives.source import CONST, IOTA, SIZE_OF, param_like
@@ -226,7 +226,7 @@ def _length(name: str, rows: Sequence[Leaf], structure: tree.TreeDef, length: An
             raise ShapeError(f"numr.scan of {name}: {path} has no axis to go along")
         found.append((path, x.node.shape[0]))
     if length is not None:
-        found.insert(0, ("length", operator.index(length)))
+        found.insert(0, ("length", as_length(length)))
     if not found:
         raise ShapeError(f"numr.scan of {name} has no arrays to go along: say length=...")
     if any(n != found[0][1] for _, n in found):
@@ -276,7 +276,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
             return (i + 1, body_fun_(i, value)), None
 
         step.__name__ = name
-        (_, value), _ = scan(step, (to_array(first), init_val), length=max(upper - lower, 0))
+        (_, value), _ = scan(step, (to_array(first), init_val), length=largest([upper - lower, 0]))
         return value
     i, end = to_array(lower).astype("int64"), to_array(upper).astype("int64")
 
@@ -373,7 +373,7 @@ def _at_most(
 
     step.__name__ = function_name("while_loop", body_fun)
     first = structure.unflatten(arrays_of([x.node for x in start]))
-    return scan(step, first, length=operator.index(steps), checkpoint=checkpoint)[0]
+    return scan(step, first, length=as_length(steps), checkpoint=checkpoint)[0]
 
 
 def map(f: Callable[[Any], Any], xs: Any) -> Any:

@@ -60,7 +60,7 @@ def vmap(fun: Callable[..., Any], in_axes: Any = 0, out_axes: Any = 0) -> Callab
                 )
             leaf_axes[k] = axis % node.rank
             length = node.shape[axis]
-            mapped_axes.append((paths[k], axis, int(length)))
+            mapped_axes.append((paths[k], axis, length))
             size = length if size is None else size
         if size is None or any(length != size for _, _, length in mapped_axes):
             raise messages.bad_map_axes(name, mapped_axes)

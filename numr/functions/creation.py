@@ -13,7 +13,7 @@ from numr.array import Array, from_node, from_value, to_array
 from numr.dtypes import as_dtype, complex_dtype, int64
 from numr.errors import DTypeError, ShapeError
 from numr.functions.operands import Weak, default_float, node_of, operand, plain
-from numr.ir.dims import Size
+from numr.ir.dims import Size, as_length
 from numr.ir.symbolic import largest
 from numr.primitives.elementwise import add, cast, div, mul, select, sub
 from numr.primitives.mathematics import eq
@@ -31,7 +31,7 @@ def as_shape(shape: Shape) -> tuple[int, ...]:
             raise ShapeError(
                 f"a shape holds whole numbers that are not negative, and {n!r} is none"
             )
-        result.append(n if isinstance(n, Size) else n.__index__())
+        result.append(as_length(n))
     return tuple(result)
 
 

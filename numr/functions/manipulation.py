@@ -12,7 +12,7 @@ from numr.array import Array, from_node
 from numr.errors import AxisError, ShapeError
 from numr.functions.operands import broadcast_shapes as _broadcast_shapes
 from numr.functions.operands import node_of, normalized_axes, normalized_axis, plain
-from numr.ir.dims import Size
+from numr.ir.dims import Size, as_length
 from numr.ir.node import Node
 from numr.primitives import shape as P
 
@@ -55,7 +55,7 @@ def reshape(x: Any, /, shape: int | Sequence[int], *, copy: bool | None = None) 
                [3, 4, 5]])
     """
     node = node_of(x)
-    wanted = [n if isinstance(n, Size) else int(n) for n in as_tuple(shape)]
+    wanted = [as_length(n) for n in as_tuple(shape)]
     total = count(node.shape)
     rest = 1
     for n in wanted:
@@ -63,7 +63,7 @@ def reshape(x: Any, /, shape: int | Sequence[int], *, copy: bool | None = None) 
     fits = rest == total
     if -1 in wanted:
         fits = wanted.count(-1) == 1 and rest != 0 and total % rest == 0
-    if not fits or min(wanted, default=0) < -1:
+    if not fits or any(n < -1 for n in wanted):
         raise ShapeError(
             f"reshape: an array of shape {plain(node.shape)} cannot take shape {plain(wanted)}\n"
             f"  it has {int(total)} elements, and the new shape "

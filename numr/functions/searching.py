@@ -13,6 +13,7 @@ from numr.errors import ShapeError, UnsupportedError
 from numr.functions.declare import ORDERED
 from numr.functions.operands import node_of, normalized_axis, plain, promoted
 from numr.ir.node import Node
+from numr.ir.symbolic import digits
 from numr.primitives import sorting as S
 from numr.primitives.elementwise import add, cast, like, select, sub
 from numr.primitives.indexing import GATHER
@@ -144,7 +145,7 @@ def _bisected(line: Node, values: Node, right: bool) -> Node:
         next_low = select(after, add(middle, like(middle, 1)), low)
         return from_node(next_low), from_node(select(after, high, middle))
 
-    low: Array = fori_loop(0, n.bit_length(), halve, (from_node(none), from_node(end)))[0]
+    low: Array = fori_loop(0, digits(n), halve, (from_node(none), from_node(end)))[0]
     return low.node
 
 

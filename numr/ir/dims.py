@@ -7,7 +7,9 @@ requires to be equal, and after the trace each class of equal Sizes becomes one 
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable
+from typing import Any
 
 
 class Size(int):
@@ -68,6 +70,11 @@ def _fresh(n: int) -> int:
     if isinstance(n, Size) and type(n) is not Size:
         return n  # it stands for a formula, and so do equal ones
     return int(n) if n == 1 else Size(int(n))
+
+
+def as_length(n: Any) -> int:
+    """A whole number as a length: a Size stays one."""
+    return n if isinstance(n, Size) else operator.index(n)
 
 
 class Dim:

@@ -6,7 +6,9 @@ Every symbol is at least 1. Equal formulas have equal texts, as far as expanding
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Iterable, Mapping
+from fractions import Fraction
 from functools import cached_property
 from typing import Any
 
@@ -153,19 +155,13 @@ class Formula:
     @cached_property
     def least(self) -> float:
         """A number that no value is below (minus infinity where none was found)."""
-        # In terms of what each symbol is above 1, and each atom above its own least value.
-        shifted = Formula.of(0)
-        for monomial, factor in self.terms:
-            product = Formula.of(factor)
-            for atom in monomial:
-                low = 1 if not atom.args else _least(atom)
-                if low == -float("inf"):
-                    return low
-                product = product * (Formula({(atom,): 1}) + Formula.of(int(low)))
-            shifted = shifted + product
-        if all(c >= 0 for m, c in shifted.terms if m):
-            return next((c for m, c in shifted.terms if not m), 0)
-        return -float("inf")
+        return self.at_least({})
+
+    def at_least(self, bounds: Mapping[str, int]) -> float:
+        """The same where symbols are known to be at least some number; 1 is the least for others."""
+        found = _below(self.terms, bounds)
+        # What is taken away is at most so much: a quotient its exact value, a remainder the divisor.
+        return found if found > -float("inf") else _below(_bounded(self).terms, bounds)
 
     @property
     def is_plain(self) -> bool:
@@ -226,15 +222,50 @@ class Formula:
         return hash(self.text)
 
 
-def _least(atom: Atom) -> float:
-    a, b = atom.args
+def _below(terms: Iterable[tuple[Monomial, Any]], bounds: Mapping[str, int]) -> float:
+    """A lower bound of a sum: in terms of what each symbol is above its bound, no factor is negative."""
+    shifted = Formula.of(0)
+    for monomial, factor in terms:
+        product = Formula({(): factor})
+        for atom in monomial:
+            low = _least(atom, bounds) if atom.args else bounds.get(atom.name, 1)
+            if low == -float("inf"):
+                return low
+            product = product * (Formula({(atom,): 1}) + Formula.of(int(low)))
+        shifted = shifted + product
+    if all(c >= 0 for m, c in shifted.terms if m):
+        return math.ceil(next((c for m, c in shifted.terms if not m), 0))
+    return -float("inf")
+
+
+def _bounded(formula: Formula) -> Formula:
+    """A formula that is nowhere greater, without the quotients and remainders that are subtracted."""
+    found = Formula.of(0)
+    for monomial, factor in formula.terms:
+        product = Formula({(): factor})
+        for atom in monomial:
+            divisor = atom.args[1].number if atom.name in ("//", "%") else None
+            if factor < 0 and divisor and atom.args[0].least >= 0:
+                most = Formula.of(divisor - 1)
+                if atom.name == "//":
+                    most = atom.args[0] * Formula({(): Fraction(1, divisor)})  # type: ignore[dict-item]
+                product = product * most
+            else:
+                product = product * Formula({(atom,): 1})
+        found = found + product
+    return found
+
+
+def _least(atom: Atom, bounds: Mapping[str, int]) -> float:
+    a, b = (f.at_least(bounds) for f in atom.args)
     if atom.name == "min":
-        return min(a.least, b.least)
+        return min(a, b)
     if atom.name == "max":
-        return max(a.least, b.least)
-    if a.least < 0 or b.least <= 0:
+        return max(a, b)
+    if a < 0 or b <= 0:
         return -float("inf")
-    return a.least // b.number if atom.name == "//" and b.number else 0
+    divisor = atom.args[1].number
+    return a // divisor if atom.name == "//" and divisor else 0
 
 
 def parse(text: str) -> Formula:

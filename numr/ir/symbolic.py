@@ -34,6 +34,7 @@ class Scope:
     def __init__(self, typical: dict[str, int]) -> None:
         self.typical = dict(typical)
         self.conditions: dict[str, Condition] = {}
+        self.bounds: dict[str, int] = {}  # what symbols are known to be at least, by conditions
         self._known: dict[str, Symbolic] = {}
 
     def size(self, formula: Formula) -> int:
@@ -50,6 +51,11 @@ class Scope:
         """Note a condition."""
         found = Condition(relation, formula)
         self.conditions.setdefault(str(found), found)
+        (monomial, factor), *rest = formula.terms
+        single = factor == 1 and len(monomial) == 1 and not monomial[0].args
+        if relation == ">=" and single and all(not m for m, _ in rest):
+            symbol, number = monomial[0].name, -sum(c for _, c in rest)
+            self.bounds[symbol] = max(number, self.bounds.get(symbol, 1))
 
 
 def _formula(x: int) -> Formula:
@@ -185,7 +191,8 @@ class Symbolic(Size):
         gap = _formula(self) - _formula(other)
         if gap.number is not None:
             return gap.number == 0
-        if gap.least > 0 or (-gap).least > 0:
+        bounds = self.scope.bounds
+        if gap.at_least(bounds) > 0 or (-gap).at_least(bounds) > 0:
             return False
         question = f"{self.formula} == {_formula(other)}"
         if _asked_by_user():
@@ -203,9 +210,10 @@ class Symbolic(Size):
 
     def decide(self, question: str, gap: Formula) -> bool:
         """Whether a formula is at least 0."""
-        if gap.least >= 0:
+        bounds = self.scope.bounds
+        if gap.at_least(bounds) >= 0:
             return True
-        if (-gap).least > 0:
+        if (-gap).at_least(bounds) > 0:
             return False
         if _asked_by_user():
             raise messages.size_decided(question)
@@ -220,6 +228,11 @@ class Symbolic(Size):
 def typical(length: int) -> int:
     """A length as the plain number that heuristics choose by, where any choice is right."""
     return int.__index__(length)
+
+
+def digits(length: int) -> int:
+    """How many binary digits a length may have."""
+    return 63 if isinstance(length, Symbolic) else length.bit_length()
 
 
 def smallest(lengths: Iterable[int]) -> int:

@@ -11,7 +11,8 @@ from numr.messages.text import compose, listed
 _FIXES = (
     "the number itself in the spec, as in nr.spec(1000), if the function is for that size",
     "operations on whole arrays, nr.where, or nr.fori_loop and nr.scan for a loop of that length",
-    "n / 2 and nr.sqrt(n) in place of float(n) and math.sqrt(n): numr computes them at run time",
+    "x / n, 1 / n and nr.sqrt(n) in place of 1.0 / n, float(n) and math.sqrt(n): numr computes these "
+    "at run time, and Python's floats and functions want the number now",
 )
 
 
