@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 import mpmath
@@ -11,38 +12,125 @@ import pytest
 
 import numr as nr
 from numr.errors import GradientError, ShapeError
+from numr.ir.primitive import REGISTRY
+from numr.primitives.elementwise import Elementwise
 
 rng = np.random.default_rng(4)
 W = nr.asarray(rng.normal(size=(3, 3)) / 2)
 
-# Functions of one positive number, and the same in mpmath.
-SCALAR: dict[str, tuple[Any, Any]] = {
-    "exp sin": (lambda x: nr.exp(nr.sin(x)), lambda x: mpmath.exp(mpmath.sin(x))),
-    "log": (nr.log, mpmath.log),
-    "quotient": (lambda x: nr.sin(x) / (1.0 + x**2), lambda x: mpmath.sin(x) / (1 + x**2)),
-    "root": (lambda x: nr.sqrt(1.0 + x), lambda x: mpmath.sqrt(1 + x)),
-    "power": (lambda x: x**2.5, lambda x: x ** mpmath.mpf(2.5)),
+m = mpmath
+COMPLEX = 2.0j
+
+# Functions of one number, the same in mpmath, and where: every elementwise operation with a derivative is
+# in one of them, and some that are made of several.
+SCALAR: dict[str, tuple[Any, Any, float]] = {
+    "abs": (nr.abs, abs, -0.7),
+    "sqrt": (nr.sqrt, m.sqrt, 0.7),
+    "cbrt": (nr.cbrt, m.cbrt, 0.7),
+    "exp": (nr.exp, m.exp, 0.7),
+    "exp2": (nr.exp2, lambda x: m.mpf(2) ** x, 0.7),
+    "expm1": (nr.expm1, m.expm1, 0.7),
+    "log": (nr.log, m.log, 0.7),
+    "log2": (nr.log2, lambda x: m.log(x) / m.log(2), 0.7),
+    "log10": (nr.log10, m.log10, 0.7),
+    "log1p": (nr.log1p, m.log1p, 0.7),
+    "sin": (nr.sin, m.sin, 0.7),
+    "cos": (nr.cos, m.cos, 0.7),
+    "tan": (nr.tan, m.tan, 0.7),
+    "asin": (nr.asin, m.asin, 0.4),
+    "acos": (nr.acos, m.acos, 0.4),
+    "atan": (nr.atan, m.atan, 0.7),
+    "sinh": (nr.sinh, m.sinh, 0.7),
+    "cosh": (nr.cosh, m.cosh, 0.7),
+    "tanh": (nr.tanh, m.tanh, 0.7),
+    "asinh": (nr.asinh, m.asinh, 0.7),
+    "acosh": (nr.acosh, m.acosh, 1.7),
+    "atanh": (nr.atanh, m.atanh, 0.4),
+    "erf": (nr.erf, m.erf, 0.7),
+    "erfc": (nr.erfc, m.erfc, 0.7),
+    "lgamma": (nr.lgamma, m.loggamma, 1.7),
+    "digamma": (nr.digamma, m.digamma, 1.7),
+    "polygamma": (lambda x: nr.polygamma(2, x), lambda x: m.psi(2, x), 1.7),
+    "reciprocal": (nr.reciprocal, lambda x: 1 / x, -0.7),
+    "square": (nr.square, lambda x: x * x, 0.7),
+    "negative": (lambda x: 1.0 - nr.negative(x) + x, lambda x: 1 + 2 * x, 0.7),
+    "sigmoid": (nr.sigmoid, lambda x: 1 / (1 + m.exp(-x)), 0.7),
+    "softplus": (nr.softplus, lambda x: m.log(1 + m.exp(x)), 0.7),
+    "log_sigmoid": (nr.log_sigmoid, lambda x: -m.log(1 + m.exp(-x)), 0.7),
+    "silu": (nr.silu, lambda x: x / (1 + m.exp(-x)), 0.7),
+    "gelu": (nr.gelu, lambda x: x * m.ncdf(x), 0.7),
+    "relu": (nr.relu, lambda x: x, 0.7),
+    "leaky_relu": (nr.leaky_relu, lambda x: m.mpf(0.01) * x, -0.7),
+    "pow": (lambda x: x**2.5, lambda x: x ** m.mpf(2.5), 0.7),
+    "pow of an integer": (lambda x: x**5, lambda x: x**5, -0.7),
+    "pow of a base": (lambda x: 3.0**x, lambda x: m.mpf(3) ** x, 0.7),
+    "pow of both": (lambda x: x**x, lambda x: x**x, 0.7),
+    "hypot": (lambda x: nr.hypot(x, 2.0), lambda x: m.sqrt(x * x + 4), 0.7),
+    "atan2": (lambda x: nr.atan2(x, 1 + x), lambda x: m.atan2(x, 1 + x), 0.7),
+    "logaddexp": (
+        lambda x: nr.logaddexp(x, 2 * x),
+        lambda x: m.log(m.exp(x) + m.exp(2 * x)),
+        0.7,
+    ),
+    "remainder": (lambda x: x % 0.5, lambda x: x - m.mpf(0.5), 0.7),
+    "fmod": (lambda x: nr.fmod(x, 0.5), lambda x: x - m.mpf(0.5), 0.7),
+    "copysign": (lambda x: nr.copysign(x, -1.0), lambda x: -x, 0.7),
+    "maximum": (lambda x: nr.maximum(x, x * x), lambda x: x, 0.7),
+    "minimum": (lambda x: nr.minimum(x, x * x), lambda x: x * x, 0.7),
+    "clip": (lambda x: nr.clip(x, 0.0, 0.5), lambda x: m.mpf(0.5), 0.7),
+    "where": (lambda x: nr.where(x > 0, nr.sin(x), nr.cos(x)), m.sin, 0.7),
+    "real and imag": (
+        lambda x: nr.real(nr.exp(x * 1j)) - nr.imag(nr.conj(nr.exp(x * 1j))),
+        lambda x: m.cos(x) + m.sin(x),
+        0.7,
+    ),
+    "angle": (lambda x: nr.angle(x + COMPLEX), lambda x: m.atan2(2, x), 0.7),
+    "abs of a complex number": (
+        lambda x: nr.abs(x + COMPLEX),
+        lambda x: m.sqrt(x * x + 4),
+        0.7,
+    ),
+    "steps": (
+        lambda x: nr.floor(x) + nr.ceil(x) + nr.round(x) + nr.trunc(x) + nr.sign(x) + x // 0.5,
+        lambda x: m.mpf(4),
+        0.7,
+    ),
+    "exp sin": (lambda x: nr.exp(nr.sin(x)), lambda x: m.exp(m.sin(x)), 0.7),
+    "quotient": (lambda x: nr.sin(x) / (1.0 + x**2), lambda x: m.sin(x) / (1 + x**2), 0.7),
     "tan tanh": (
         lambda x: nr.tan(x / 2) * nr.tanh(x),
-        lambda x: mpmath.tan(x / 2) * mpmath.tanh(x),
+        lambda x: m.tan(x / 2) * m.tanh(x),
+        0.7,
     ),
-    "erf": (lambda x: nr.special.erf(x), mpmath.erf),
-    "atan": (nr.atan, mpmath.atan),
-    "lgamma": (nr.special.gammaln, mpmath.loggamma),
-}
+    "custom rule": (lambda x: nr.checkpoint(lambda x: nr.log(x) * x)(x), lambda x: m.log(x) * x, 0.7),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SCALAR)
-def test_sixth_order_against_mpmath(name: str) -> None:
-    f, exact = SCALAR[name]
-    order, at = 6, 0.7
-    if name == "lgamma":
-        order = 2
-    with mpmath.workdps(40):
-        want = [float(c) for c in mpmath.taylor(exact, mpmath.mpf(at), order)]
-    y, terms = nr.jet(f, (at,), ([1.0, *(0.0 for _ in range(order - 1))],))
-    got = [y.item(), *(t.item() / float(mpmath.factorial(k)) for k, t in enumerate(terms, 1))]
-    np.testing.assert_allclose(got, want, rtol=1e-11, atol=1e-12)
+def test_eighth_order_against_mpmath(name: str) -> None:
+    f, exact, at = SCALAR[name]
+    order = 8
+    with mpmath.workdps(60):
+        terms = mpmath.taylor(exact, mpmath.mpf(at), order)
+        want = np.array([float(c * mpmath.factorial(k)) for k, c in enumerate(terms)])
+    series = [1.0, *(0.0 for _ in range(order - 1))]
+    y, found = nr.jit(lambda x: nr.jet(f, (x,), (series,)), device="reference")(at)
+    got = [y.item(), *(t.item() for t in found)]
+    np.testing.assert_allclose(got, want, rtol=1e-12, atol=1e-13 * np.abs(want).max())
+
+
+def test_every_elementwise_operation_with_a_derivative_is_there() -> None:
+    """Those that say how they are differentiated, and those that are linear in a part of themselves."""
+    used: set[str] = set()
+    for f, _, at in SCALAR.values():
+        used |= set(re.findall(r"= (\w+)", str(nr.jit(f).lower(at).graph)))
+    wanted = {
+        name
+        for name, prim in REGISTRY.items()
+        if isinstance(prim, Elementwise) and any(p is not None for p in prim.partials)
+    }
+    assert len(wanted) > 40
+    assert wanted | {"div", "real", "imag", "complex", "select"} <= used
 
 
 def network(x: Any) -> Any:
@@ -123,6 +211,16 @@ def test_laplacian_is_the_trace_of_the_hessian(how: str) -> None:
         run = nr.jit(run, device="reference" if how == "reference" else None)
     x = nr.asarray(rng.normal(size=3))
     np.testing.assert_allclose(run(x), nr.trace(nr.hessian(f)(x)), rtol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["exp", "tanh", "pow", "atan2", "silu", "erf", "where", "lgamma"])
+def test_laplacians_of_elementwise_functions(name: str) -> None:
+    f, _, at = SCALAR[name]
+    g = lambda x: f(x[0] * x[1]) + f(x[1] + x[2] / 4) * x[0]
+    x = nr.asarray([1.1 * at, 0.9, 0.8])
+    run = nr.jit(lambda x: (nr.laplacian(g)(x), nr.trace(nr.hessian(g)(x))), device="reference")
+    got, want = run(x)
+    np.testing.assert_allclose(got, want, rtol=1e-12)
 
 
 def test_harmonic_functions_and_structures() -> None:
