@@ -59,7 +59,7 @@ class Function:
 
     def __repr__(self) -> str:
         def one(a: Mapping[str, Any]) -> str:
-            return f"{a['name']}: {a['dtype']}{_shape_text(a['shape'])}"
+            return f"{a['name']}: {a['dtype']}{shape_text(a['shape'])}"
 
         inputs = ", ".join(map(one, self.description["inputs"]))
         return f"{self.name}({inputs}) -> {', '.join(map(one, self.description['outputs']))}"
@@ -91,7 +91,7 @@ class Function:
         if array.ndim != len(described["shape"]):
             raise ShapeError(
                 f"{self.name}: {described['name']} has shape {array.shape}, and "
-                f"{_shape_text(described['shape'])} is needed"
+                f"{shape_text(described['shape'])} is needed"
             )
         return np.ascontiguousarray(array).reshape(array.shape)
 
@@ -124,7 +124,7 @@ class Function:
                 at = ", ".join(f"{k} = {v}" for k, v in sizes.items())
                 raise ShapeError(
                     f"{self.name}: {described['name']} has an axis of length {n}, and its shape is "
-                    f"{_shape_text(described['shape'])} with {at}"
+                    f"{shape_text(described['shape'])} with {at}"
                 )
         for symbol, n in sizes.items():
             if n < 1:
@@ -191,7 +191,7 @@ def _text(formula: Any) -> str:
     return f"({f' {operation} '.join(texts)})" if len(texts) > 1 else texts[0]
 
 
-def _shape_text(shape: Sequence[Any]) -> str:
+def shape_text(shape: Sequence[Any]) -> str:
     return messages.shape_text([_text(n) for n in shape])
 
 

@@ -310,7 +310,7 @@ def _converted(item: Any) -> Any:
 
 
 def _check(low: int, high: int, shape: Shape, axis: int) -> None:
-    n = int(shape[axis])
+    n = shape[axis]
     if low < -n or high >= n:
         raise messages.index_out_of_range(low if low < -n else high, axis, plain(shape))
 
