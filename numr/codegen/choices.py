@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
-from numr.codegen.fuse import own_cost
+from numr.codegen.weight import own_cost
 from numr.ir.node import Node, toposort
 from numr.ir.primitive import siblings_key
 from numr.ir.transforms.substitute import rebuild

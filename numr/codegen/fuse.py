@@ -16,14 +16,13 @@ from dataclasses import dataclass, field
 from numr.codegen.expand import AxisPool, Expander, Index, MustStore
 from numr.codegen.group import Grouping
 from numr.codegen.region import Axis, Expr, ExprBuilder, Output, Region, Sum
+from numr.codegen.weight import EXPENSIVE, cost_of, own_cost
 from numr.ir.dims import Dim, Extent
 from numr.ir.node import Node
 from numr.ir.primitive import siblings_key
 from numr.ir.text import Canonical
 from numr.primitives.source import CONST, IOTA, SIZE_OF
 
-# Work worth keeping rather than repeating, in additions (see the scalar table's costs).
-EXPENSIVE = 12
 # Of an array this many times larger than all it is made of, memory costs so many times the work.
 MUCH_LARGER = 8
 DEARER = 2
@@ -107,7 +106,6 @@ class _Fuser:
         self.reasons: dict[Node, str] = {}
         # Stored nodes that the kernel they were put in cannot compute.
         self.alone: set[Node] = set()
-        self.weights: dict[Node, int] = {}
         self.reads: dict[Node, frozenset[Node]] = {}  # stored nodes behind one that is not
         self.stages = self._stages()
         self.has_reduction = any(
@@ -176,6 +174,7 @@ class _Fuser:
     def _bound_depth(self) -> None:
         """Store what would make an expression longer than a kernel may be, or read more arrays."""
         depth: dict[Node, int] = {}
+        weights: dict[Node, int] = {}  # no less than what each costs
         self.reads.clear()
         for node in self.order:
             if node in self.inputs:
@@ -185,13 +184,16 @@ class _Fuser:
                     self._bound_arrays(node)
                 continue
             below = max((depth.get(x, 0) for x in node.inputs), default=0) + 1
-            weight = own_cost(node) + sum(self.weights.get(x, 0) for x in node.inputs)
+            weight = own_cost(node) + sum(weights.get(x, 0) for x in node.inputs)
             if node in self.reasons:
                 below = weight = 0
-            elif below > MAX_DEPTH or weight > MAX_WEIGHT:
+            elif weight > MAX_WEIGHT:
+                # A sum over operands counts a term once for each of its uses.
+                weight = self.cost(node, MAX_WEIGHT + 1)
+            if below > MAX_DEPTH or weight > MAX_WEIGHT:
                 self.store(node, "the expression is as long as a kernel may be")
                 below = weight = 0
-            depth[node], self.weights[node] = below, weight
+            depth[node], weights[node] = below, weight
             self._bound_arrays(node)
 
     def _bound_arrays(self, node: Node) -> None:
@@ -223,7 +225,11 @@ class _Fuser:
         sources = [self._elements(x) for x in self.reads.get(node, ())]
         grows = bool(sources) and self._elements(node) >= MUCH_LARGER * max(sources)
         limit = EXPENSIVE * DEARER if grows else EXPENSIVE
-        return bool(node.shape) and self.weights.get(node, 0) >= limit
+        return bool(node.shape) and self.cost(node, limit) >= limit
+
+    def cost(self, node: Node, limit: int) -> int:
+        """What an element of a node costs, counted as far as a limit."""
+        return cost_of(node, lambda x: not self._inlined(x), limit)
 
     def _elements(self, node: Node) -> int:
         return math.prod(
@@ -244,12 +250,10 @@ class _Fuser:
                         raise AssertionError(f"{stop.node!r} cannot be computed: {stop}") from None
                     self.alone.add(stop.node)
                 self.store(stop.node, str(stop))
-                self.weights.clear()
                 self._bound_depth()
                 continue
             if len(self.reasons) == before:
                 break
-            self.weights.clear()
             self._bound_depth()
         results = [self.viewed(out) for out in self.graph.outputs]
         return Fused(built, dict(self.reasons), results)
@@ -293,11 +297,9 @@ class _Fuser:
     def _store_repeated(self, repeated: Mapping[Node, str]) -> None:
         """Store what would be computed repeatedly, operands first: what is cheap given those stays."""
         for node in sorted(repeated, key=lambda n: n.number):
-            self.weights[node] = own_cost(node) + sum(
-                0 if x in self.reasons else self.weights.get(x, 0) for x in node.inputs
-            )
             if self.dear(node):
-                self.store(node, f"{repeated[node]}, at cost {self.weights[node]}")
+                cost = self.cost(node, MAX_WEIGHT)
+                self.store(node, f"{repeated[node]}, at cost {cost}")
 
     def _groups(self) -> list[list[Node]]:
         """Stored nodes by the step that computes them."""
@@ -420,16 +422,6 @@ class _Fuser:
         )
         region = Region(tuple(expander.operands), (output,))
         return RegionStep(region, expander.sources, [node], initial=x)
-
-
-def own_cost(node: Node) -> int:
-    """What one element of a node costs beyond its operands."""
-    op = getattr(node.prim, "op", None)
-    if op is not None:
-        return int(op.cost)
-    if hasattr(node.prim, "monoid"):
-        return 4 * EXPENSIVE
-    return {"gather": 4, "cast": 1, "concat": 2, "pad": 2, "threefry": 120}.get(node.prim.name, 0)
 
 
 def reads(step: Step) -> list[Node]:
