@@ -24,6 +24,7 @@ from numr.functions.operands import aligned, operand, promoted
 from numr.ir.node import Node
 from numr.primitives import elementwise as E
 from numr.primitives import mathematics as M
+from numr.primitives.powers import whole_power
 
 # Whole constant exponents up to this size become products.
 LARGEST_PRODUCT = 8
@@ -140,20 +141,12 @@ def pow(x1: Any, x2: Any, /) -> Array:
 
 
 def _whole_power(x: Node, n: int) -> Node:
-    """x**n by repeated squaring."""
+    """x**n as products."""
     if n < 0:
         return E.div(E.like(x, 1), _whole_power(x, -n))
     if n == 0:
         return E.expand_like(E.like(x, 1), x)
-    result: Node | None = None
-    while n:
-        if n & 1:
-            result = x if result is None else E.mul(result, x)
-        n >>= 1
-        if n:
-            x = E.mul(x, x)
-    assert result is not None
-    return result
+    return whole_power(x, n=n) if x.dtype.is_inexact else whole_power.expand(x, n=n)
 
 
 @unary(lambda x: E.mul(x, x), NUMBERS, SAME)

@@ -123,6 +123,7 @@ _FINITE = frozenset(
     (
         *("abs", "add", "and", "atan", "cast", "cos", "cumsum", "erf", "erfc", "invert", "matmul"),
         *("maximum", "minimum", "mul", "neg", "or", "sigmoid", "sign", "sin", "sub", "tanh"),
+        "whole_power",
         *("eq", "ge", "gt", "le", "lt", "ne", "select"),
         *("reduce_max", "reduce_min", "reduce_sum", "scatter", *MOVES),
         *("alias", "const", "iota", "leaf", "param", "size_of"),
