@@ -33,6 +33,7 @@ from numr.primitives.elementwise import (
     times,
 )
 from numr.primitives.mathematics import abs_, bit_and, eq, exp, isinf, log1p, maximum
+from numr.primitives.source import CONST
 
 
 class Composite(Elementwise):
@@ -101,7 +102,7 @@ logaddexp = Composite(
 
 def _difference(x: Node, y: Node) -> Node:
     # Of equal infinities only: elsewhere the tangents of equal operands matter to higher orders.
-    same = bit_and(eq(x, y), isinf(x))
+    same = bit_and(eq(x, y), isinf(y if y.prim is CONST else x))  # known of a constant
     return select(same, like(x, 0), sub(x, y))
 
 

@@ -21,9 +21,13 @@ def phases() -> tuple[tuple[Rule, ...], ...]:
     The canonical ones run along with the others, so that these meet every formula in one form.
     """
     import numr.primitives  # noqa: F401  (some rules apply to whole kinds of the registry)
-    from numr.rules import canonical, simplify, stable, structure
+    from numr.rules import canonical, scattered, simplify, stable, structure
 
-    return (*canonical.RULES, *structure.RULES), stable.RULES, simplify.RULES
+    return (
+        (*canonical.RULES, *structure.RULES),
+        stable.RULES,
+        (*simplify.RULES, *scattered.RULES),
+    )
 
 
 def all_rules() -> tuple[Rule, ...]:
@@ -83,7 +87,8 @@ def rewrite(
         fast_math: allow rules that ignore NaN, infinities and the sign of zero.
         record: where to note every rewrite.
     """
-    from numr.rules.sharing import share_reciprocals
+    from numr.rules.selected import drop_choices
+    from numr.rules.sharing import join_reciprocals, share_reciprocals
 
     with own_arena():
         # Formulas are recognised as they were written, with composites whole; then put apart.
@@ -93,7 +98,11 @@ def rewrite(
         if any(hasattr(n.prim, "expand") for n in toposort(outputs)):
             outputs = expand(inputs, outputs)
             outputs = rewrite_graph(inputs, outputs, _table(SIMPLIFY, fast_math), record)
-        return _without_barriers(share_reciprocals(inputs, outputs, fast_math))
+        fewer = drop_choices(inputs, outputs)
+        if fewer != outputs:
+            outputs = rewrite_graph(inputs, fewer, _table(SIMPLIFY, fast_math), record)
+        outputs = share_reciprocals(inputs, outputs, fast_math)
+        return _without_barriers(join_reciprocals(inputs, outputs))
 
 
 def _without_barriers(outputs: Sequence[Node]) -> list[Node]:

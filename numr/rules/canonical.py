@@ -22,16 +22,22 @@ from numr.primitives.mathematics import (
     bit_and,
     bit_or,
     eq,
+    ge,
+    gt,
     imag,
     invert,
+    le,
+    lt,
     make_complex,
     maximum,
     minimum,
     ne,
     pow_,
     real,
+    sign,
     sqrt,
 )
+from numr.primitives.shape import BROADCAST
 from numr.primitives.source import CONST, const
 from numr.rules.facts import positive
 from numr.rules.vocabulary import constant, function_rule, power_of_two, rule
@@ -102,6 +108,10 @@ SELECTIONS: tuple[Rule, ...] = (
     rule("not-unequal", lambda x, y: invert(ne(x, y)), lambda x, y: eq(x, y), kinds="iufc"),
     rule("and-same", lambda m: bit_and(m, m), lambda m: m),
     rule("or-same", lambda m: bit_or(m, m), lambda m: m),
+    rule("and-true", lambda m: bit_and(m, const(True, bool_)), lambda m: m),
+    rule("and-false", lambda m: bit_and(m, const(False, bool_)), lambda m: expand_like(const(False, bool_), m)),
+    rule("or-true", lambda m: bit_or(m, const(True, bool_)), lambda m: expand_like(const(True, bool_), m)),
+    rule("or-false", lambda m: bit_or(m, const(False, bool_)), lambda m: m),
     rule("select-same", lambda m, x: select(m, x, x), lambda m, x: expand_like(x, m), kinds="iufc"),
     rule(
         "select-not",
@@ -137,7 +147,7 @@ SELECTIONS: tuple[Rule, ...] = (
         lambda m, n, x, y: bool(m.shape) == bool(n.shape),
         kinds="iufc",
     ),
-)
+)  # fmt: skip
 
 
 @function_rule(
@@ -152,6 +162,54 @@ def _select_known(node: Node) -> Node | None:
         return None
     taken, other = (no, yes) if mask.params["value"] == "0" else (yes, no)
     return expand_like(taken, other)
+
+
+def _spread(x: Node) -> Node:
+    return BROADCAST(x, shape=(3,), axes=())
+
+
+@function_rule(
+    "plus-spread-neg",
+    ["add", "sub"],
+    lambda x, y: add(_spread(x), mul(_spread(neg(y)), _spread(x))),
+)
+def _plus_spread_neg(node: Node) -> Node | None:
+    """A sign before a spread array, alone or as a factor, that the sum it goes into can take."""
+    x, y = node.inputs
+    other = sub if node.prim is add else add
+    for term, rest in ((y, x), (x, y))[: 2 if node.prim is add else 1]:
+        factors = term.inputs if term.prim is mul else (term,)
+        for k, factor in enumerate(factors):
+            if factor.prim is BROADCAST and factor.inputs[0].prim is neg:
+                bare = BROADCAST(factor.inputs[0].inputs[0], **factor.params)
+                found = [bare if k == i else f for i, f in enumerate(factors)]
+                return other(rest, mul(*found) if len(found) == 2 else bare)
+    return None
+
+
+@function_rule(
+    "select-to-clip",
+    ["select"],
+    lambda x: select(le(abs_(x), like(x, 2.0)), x, mul(like(x, 2.0), sign(x))),
+)
+def _select_to_clip(node: Node) -> Node | None:
+    """x where |x| is at most c, and c with the sign of x elsewhere: x between -c and c."""
+    mask, x, beyond = node.inputs
+    if mask.prim in (gt, ge):
+        x, beyond = beyond, x
+    elif mask.prim not in (le, lt):
+        return None
+    size, bound = mask.inputs
+    c = constant(bound)
+    if size.prim is not abs_ or size.inputs[0] is not x or not isinstance(c, float) or not c > 0:
+        return None
+    if c != 1:
+        if beyond.prim is not mul or bound not in beyond.inputs:
+            return None
+        beyond = beyond.inputs[beyond.inputs[0] is bound]
+    if beyond.prim is not sign or beyond.inputs[0] is not x:
+        return None
+    return minimum(maximum(x, neg(bound)), bound)
 
 
 @function_rule(
@@ -232,6 +290,8 @@ RULES: tuple[Rule, ...] = (
     *IDENTITIES,
     *SELECTIONS,
     _select_known,
+    _plus_spread_neg,
+    _select_to_clip,
     _never_zero,
     _cast_cast,
     _calls_on_halves,

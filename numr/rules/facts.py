@@ -127,10 +127,12 @@ def shifted_over(y: Node) -> tuple[int, ...] | None:
 
     A maximum that is not finite may be replaced by 0.
     """
-    if y.prim.name != "sub" or y.inputs[1].prim.name != "broadcast":
+    if y.prim.name != "sub" or y.inputs[0].rank == 0:
         return None
     x, spread = y.inputs
-    (top,) = spread.inputs
+    if spread.prim.name != "broadcast" and spread.shape:
+        return None
+    top = spread.inputs[0] if spread.shape else spread  # a scalar needs no spreading
     if top.prim.name == "select":
         mask, yes, no = top.inputs
         if mask.prim.name != "isfinite" or mask.inputs[0] is not yes or constant(no) != (0.0, 1.0):
@@ -140,4 +142,4 @@ def shifted_over(y: Node) -> tuple[int, ...] | None:
         return None
     axes: tuple[int, ...] = top.params["axes"]
     kept = tuple(i for i in range(x.rank) if i not in axes)
-    return axes if spread.params["axes"] == kept else None
+    return axes if not spread.shape or spread.params["axes"] == kept else None

@@ -1,4 +1,4 @@
-"""One division where several have one divisor: the rest multiply by its reciprocal."""
+"""Divisions: one where several have one divisor, whose reciprocal they multiply by; no reciprocal for one."""
 
 from __future__ import annotations
 
@@ -34,6 +34,26 @@ def share_reciprocals(
         if node in wanted:
             x, d = operands
             return mul(x, div(like(d, 1), d))
+        return node if operands == node.inputs else again(node, operands)
+
+    return rebuild(outputs, order, make)
+
+
+def join_reciprocals(inputs: Sequence[Node], outputs: Sequence[Node]) -> list[Node]:
+    """Write x * (1 / d) as x / d where nothing else reads 1 / d: one rounding and one operation less."""
+    order = toposort(outputs, inputs)
+    reads = Counter(x for n in order for x in n.inputs)
+    reads.update(outputs)
+
+    def reciprocal(x: Node) -> bool:
+        return x.prim is div and is_one(x.inputs[0]) and reads[x] == 1
+
+    def make(node: Node, operands: tuple[Node, ...]) -> Node:
+        if node.prim is mul:
+            for k, d in enumerate(node.inputs):
+                # A scalar is divided by once; what it multiplies may be an array.
+                if reciprocal(d) and len(d.shape) == len(node.shape):
+                    return div(operands[1 - k], operands[k].inputs[1])
         return node if operands == node.inputs else again(node, operands)
 
     return rebuild(outputs, order, make)

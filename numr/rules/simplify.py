@@ -93,6 +93,17 @@ def _factor_out_of_sum(node: Node) -> Node | None:
 
 
 @function_rule(
+    "neg-out-of-sum",
+    ["reduce_sum"],
+    lambda x: reduce_sum(neg(_line(x)), axes=(0,)),
+    numerics="ulp",
+)
+def _neg_out_of_sum(node: Node) -> Node | None:
+    (x,) = node.inputs
+    return neg(reduce_sum(x.inputs[0], **node.params)) if x.prim is neg else None
+
+
+@function_rule(
     "sum-of-spread-constant",
     ["reduce_sum"],
     lambda c: reduce_sum(BROADCAST(c, shape=(2, 300), axes=()), axes=(1,)),
@@ -294,6 +305,7 @@ RULES: tuple[Rule, ...] = (
     _scale_before_broadcast,
     *MERGED,
     _factor_out_of_sum,
+    _neg_out_of_sum,
     _sum_of_constant,
     _sum_of_permuted,
     *FAST,

@@ -314,6 +314,26 @@ def work_before_broadcast(node: Node) -> Node | None:
     return BROADCAST(node.prim(*small, **node.params), shape=node.shape, axes=axes)
 
 
+@declare(
+    "work-before-ones",
+    [n for n, p in REGISTRY.items() if isinstance(p, (Elementwise, Select, Cast))],
+    lambda x, y: mul(RESHAPE(_line(x), shape=(3, 1)), RESHAPE(_line(y), shape=(3, 1))),
+    kinds="iufc",
+)
+def work_before_ones(node: Node) -> Node | None:
+    """An operation on operands with axes of length 1 put in is done before these are put in."""
+    wide = [x for x in node.inputs if x.shape]
+    if not wide or any(x.prim is not RESHAPE for x in wide):
+        return None
+    base = wide[0].inputs[0]
+    if not only_ones(base, node) or not all(
+        same_lengths(x.inputs[0].shape, base.shape) for x in wide
+    ):
+        return None
+    small = [x.inputs[0] if x.shape else x for x in node.inputs]
+    return RESHAPE(node.prim(*small, **node.params), shape=node.shape)
+
+
 # -- reductions ------------------------------------------------------------------------------------
 
 REDUCTIONS = [n for n, p in REGISTRY.items() if isinstance(p, Reduction)]
@@ -355,5 +375,6 @@ RULES: tuple[Rule, ...] = (
     pad_with_same,
     scalar_operands,
     work_before_broadcast,
+    work_before_ones,
     reduce_length_one,
 )
