@@ -14,7 +14,7 @@ from numr.ir.node import Node, toposort
 from numr.primitives.source import CONST, IOTA, SIZE_OF
 
 # What to use in place of a dtype that a device lacks.
-_NARROWER = {
+NARROWER = {
     "float64": "float32", "complex128": "complex64", "int64": "int32", "uint64": "uint32",
 }  # fmt: skip
 
@@ -37,7 +37,7 @@ def require(order: Iterable[Node], device: str, capabilities: Capabilities) -> N
         inside = node.prim in (CONST, SIZE_OF, IOTA) or (
             node.dtype is int64 and node.inputs and node.prim.lowering == "element"
         )
-        if not _has(capabilities, node.dtype) and not inside:
+        if not has(capabilities, node.dtype) and not inside:
             raise _lacks(node, device, node.dtype)
         reason = capabilities.gaps.get(node.prim.name)
         if reason is not None:
@@ -79,14 +79,15 @@ def require_rounds(rounds: int, device: str, capabilities: Capabilities) -> None
         raise messages.device_gap(device, f"a loop of {rounds} rounds", reason)
 
 
-def _has(capabilities: Capabilities, dtype: DType) -> bool:
+def has(capabilities: Capabilities, dtype: DType) -> bool:
+    """Whether a device has arrays of a dtype."""
     if dtype.is_half:  # words in memory, float32 in arithmetic
         return {uint16, float32} <= capabilities.dtypes
     return dtype in capabilities.dtypes
 
 
 def _lacks(node: Node, device: str, dtype: DType) -> Exception:
-    narrower = _NARROWER.get(dtype.name)
+    narrower = NARROWER.get(dtype.name)
     return messages.device_lacks_dtype(
         device, dtype, node.prim.name, node.shape, narrower, node.location
     )

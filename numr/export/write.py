@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from numr import messages
+from numr.codegen import support
 from numr.codegen.export import bundle, manifest, target
 from numr.codegen.export.assemble import constants, record
 from numr.codegen.export.record import Recording
@@ -94,6 +95,11 @@ def _recorded(
     fast_math: bool,
 ) -> Recording:
     trace = traced(name, fun, specs, typical)
+    for a in trace.inputs:
+        if not support.has(found.capabilities, a.dtype):
+            raise messages.target_lacks_dtype(
+                found.name, name, a, support.NARROWER.get(a.dtype.name)
+            )
     known = Recording(
         name,
         trace.doc,

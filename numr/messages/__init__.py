@@ -48,6 +48,7 @@ from numr.messages.exporting import cannot_export as cannot_export
 from numr.messages.exporting import no_target as no_target
 from numr.messages.exporting import size_decided as size_decided
 from numr.messages.exporting import size_leaked as size_leaked
+from numr.messages.exporting import target_lacks_dtype as target_lacks_dtype
 from numr.messages.rules import no_rule as no_rule
 from numr.messages.rules import nonlinear_rule as nonlinear_rule
 from numr.messages.rules import not_linear as not_linear

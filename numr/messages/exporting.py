@@ -60,6 +60,20 @@ def cannot_export(what: str, *lines: str, location: Any = None) -> ExportError:
     return ExportError(compose(f"export: {what}", *lines), location=location)
 
 
+def target_lacks_dtype(
+    target: str, function: str, argument: Any, narrower: str | None
+) -> ExportError:
+    """A spec of a dtype that the target's devices do not have."""
+    fix = () if narrower is None else (f'write dtype="{narrower}" in its numr.spec',)
+    return ExportError(
+        compose(
+            f'export: target "{target}" has no {argument.dtype}, which the argument {argument.name} of '
+            f"{function} is made of",
+            *fix,
+        )
+    )
+
+
 def bad_bundle(path: Any, what: str, *lines: str) -> ExportError:
     """A bundle that cannot be used."""
     return ExportError(compose(f"load: {path}: {what}", *lines))

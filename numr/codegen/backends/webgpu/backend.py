@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -24,10 +24,29 @@ from numr.runtime.device_array import guard
 # Invocations of a workgroup: what every device has.
 LANES = 256
 # Drivers round float64 their own way: halves to wherever, and -0.25 to 0.
-_NATIVE = frozenset(
+NATIVE = frozenset(
     ("sqrt", "floor", "ceil", "trunc:f32", "rint:f32", "rsqrt", "abs", "maximum", "minimum")
     + ("copysign", "isnan", "isinf", "isfinite", "signbit")
 )
+
+
+def dtypes_with(features: Collection[str]) -> frozenset[DType]:
+    """What kernels take on a device of such features."""
+    integers = "shader-int64" in features
+    wide = integers and "shader-f64" in features
+    return frozenset(
+        d
+        for d in ALL
+        if d.bits < 64
+        or d.name == "complex64"
+        or (integers and d.kind in "iu")
+        or (wide and d.kind in "fc")
+    )
+
+
+def parameters(sizes: Sequence[int], points: int) -> bytes:
+    """The contents of binding 0, as the printer has it in struct Parameters: points, none, inf, nan, sizes."""
+    return struct.pack(f"<iIII{len(sizes)}i", points, 0, 0x7F800000, 0x7FC00000, *sizes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,24 +84,14 @@ class WebGpu:
     @cached_property
     def capabilities(self) -> Capabilities:
         device = gpu()
-        wide = {"shader-f64", "shader-int64"} <= device.features
-        integers = "shader-int64" in device.features
-        dtypes = [
-            d
-            for d in ALL
-            if d.bits < 64
-            or d.name == "complex64"
-            or (integers and d.kind in "iu")
-            or (wide and d.kind in "fc")
-        ]
         return Capabilities(
-            dtypes=frozenset(dtypes),
+            dtypes=dtypes_with(device.features),
             max_buffers=min(32, device.limits["max-storage-buffers-per-shader-stage"]),
             lanes=LANES,
             index=int32,
             # Mesa's driver for processors counts the rounds of all loops of an invocation.
             trips=65535 if device.adapter_info.get("adapter_type") == "CPU" else None,
-            native=_NATIVE | ({"cast:f16"} if converts_exactly(device) else set()),
+            native=NATIVE | ({"cast:f16"} if converts_exactly(device) else set()),
             rank=_RANKS.get(device.adapter_info.get("adapter_type", ""), 1),
             fast=frozenset(f"{name}:f32" for name in print.FAST),
         )
@@ -106,10 +115,7 @@ class WebGpu:
         self, built: _Built, n_buffers: int, sizes: Sequence[int], points: int, work: int
     ) -> Callable[..., object]:
         per_group = 1 if built.kernel.lanes > 1 else print.POINTS_PER_GROUP
-        # As the printer has it in struct Parameters: points, none, inf, nan, then the sizes.
-        parameters = struct.pack(f"<iIII{len(sizes)}i", points, 0, 0x7F800000, 0x7FC00000, *sizes)
-        groups = -(-points // per_group)
-        return launcher(built.pipeline, parameters, groups)
+        return launcher(built.pipeline, parameters(sizes, points), -(-points // per_group))
 
     def allocator(self, shape: tuple[int, ...], dtype: DType) -> Callable[[], Any]:
         return lambda: memory.empty(shape, dtype.dtype)

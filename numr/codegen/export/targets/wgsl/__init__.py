@@ -1,0 +1,1 @@
+"""WGSL modules, and what runs them in JavaScript and in Python."""

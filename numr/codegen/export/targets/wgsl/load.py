@@ -1,0 +1,168 @@
+"""Running a bundle of WGSL through wgpu: from its texts and its manifest, with buffers of the webgpu backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from numr import messages
+from numr.codegen.backends.webgpu import memory
+from numr.codegen.backends.webgpu.backend import parameters
+from numr.codegen.backends.webgpu.gpu import Pipeline, gpu, launcher
+from numr.codegen.export.manifest import value
+from numr.dtypes import as_dtype
+from numr.errors import DeviceError
+
+# Launchers that a function keeps: one for each kernel with its sizes.
+_KEPT = 4096
+Sizes = Mapping[str, int]
+Array = np.ndarray[Any, Any]
+
+
+def load(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Callable[..., list[Array]]]:
+    """The functions of a bundle by name.
+
+    Raises:
+        ExportError: if the device here lacks a feature that the bundle needs.
+        DeviceError: if there is no device.
+    """
+    missing = sorted(set(manifest["features"]) - gpu().features)
+    if missing:
+        raise messages.bad_bundle(
+            folder,
+            f"it needs the WebGPU feature {', '.join(missing)}, which the device here does not have",
+            "export it without features=, with arrays of float32 and int32",
+        )
+    texts = {
+        name: (folder / kernel["file"]).read_text() for name, kernel in manifest["kernels"].items()
+    }
+    held = folder / "constants.bin"
+    data = held.read_bytes() if held.is_file() else b""
+    return {
+        described["name"]: _Program(described, manifest, texts, data)
+        for described in manifest["functions"]
+    }
+
+
+class _Program:
+    """One function of a bundle, called with arrays, the values of its sizes, and what its results are."""
+
+    def __init__(
+        self,
+        described: Mapping[str, Any],
+        manifest: Mapping[str, Any],
+        texts: Mapping[str, str],
+        data: bytes,
+    ) -> None:
+        self.name = described["name"]
+        self.symbols = described["sizes"]
+        self.kernels = manifest["kernels"]
+        self.program = manifest["programs"][self.name]
+        self.texts = texts
+        self.constants = list(_constants(self.program["constants"], data))
+        self._launcher = lru_cache(_KEPT)(self._launcher_of)
+
+    def __call__(
+        self,
+        arrays: Sequence[Array],
+        sizes: Sequence[int],
+        outputs: Sequence[tuple[np.dtype[Any], tuple[int, ...]]],
+    ) -> list[Array]:
+        known = dict(zip(self.symbols, sizes, strict=True))
+        blocks = [
+            memory.empty((value(b, known) // 4,), np.dtype(np.uint32))
+            for b in self.program["blocks"]
+        ]
+        given = {
+            "in": [memory.upload(a) for a in arrays],
+            "out": [memory.empty(shape, dtype) for dtype, shape in outputs],
+            "const": [memory.upload(c) for c in self.constants],
+            "temp": [blocks[b] for b in self.program["temporaries"]],
+        }
+        self._run(self.program["steps"], known, given)
+        return [memory.download(out) for out in given["out"]]
+
+    def _run(self, steps: Sequence[Mapping[str, Any]], sizes: Sizes, given: Any) -> None:
+        def buffers(step: Mapping[str, Any]) -> list[Any]:
+            return [given[kind][number] for kind, number in step["buffers"]]
+
+        for step in steps:
+            if "kernel" in step:
+                self._launch(step["kernel"], buffers(step), step["sizes"], step["points"], sizes)
+            elif "repeat" in step:
+                bound = buffers(step)
+                which = "first"
+                while True:
+                    _clear(bound[-1])
+                    self._launch(step["repeat"], bound, step[which], step["points"], sizes)
+                    if not _number(bound[-1], "int32"):
+                        break
+                    which = "again"
+            elif "loop" in step:
+                for k in range(1, value(step["count"], sizes) + 1):
+                    self._run(step["steps"], {**sizes, step["loop"]: k}, given)
+            elif "while" in step:
+                kind, number = step["while"]
+                while True:
+                    self._run(step["test"], sizes, given)
+                    if not _number(given[kind][number], "bool"):
+                        break
+                    self._run(step["steps"], sizes, given)
+            else:
+                kind, number = step["switch"]
+                chosen = _number(given[kind][number], step["dtype"])
+                self._run(step["cases"][chosen], sizes, given)
+
+    def _launch(
+        self, kernel: str, buffers: Sequence[Any], values: Sequence[Any], points: Any, sizes: Sizes
+    ) -> None:
+        grid = value(points, sizes)
+        if grid > 0:
+            self._launcher(kernel, tuple(value(v, sizes) for v in values), grid)(*buffers)
+
+    def _launcher_of(
+        self, kernel: str, values: tuple[int, ...], points: int
+    ) -> Callable[..., None]:
+        described = self.kernels[kernel]
+        text, written = self.texts[kernel], tuple(described["written"])
+        if max(*values, points, 0) >= 2**31:
+            raise self._too_large()
+
+        def pipeline(counts: Sequence[int], _: bool) -> Pipeline:
+            if any(count > 1 for count in counts):
+                raise self._too_large()
+            return gpu().pipeline(text, written)
+
+        return launcher(pipeline, parameters(values, points), -(-points // described["points"]))
+
+    def _too_large(self) -> DeviceError:
+        return messages.device_failed(
+            "webgpu",
+            f"an array of {self.name} is larger than the {gpu().binding_limit} bytes that an exported kernel reads",
+            "call it with smaller arrays, or use the function itself with nr.jit",
+        )
+
+
+def _constants(described: Sequence[Mapping[str, Any]], data: bytes) -> Iterator[Array]:
+    for one in described:
+        shape = tuple(one["shape"])
+        dtype = as_dtype(one["dtype"]).dtype
+        yield np.frombuffer(data, dtype, prod(shape), one["offset"]).reshape(shape)
+
+
+def _clear(flag: Any) -> None:
+    block = flag.storage.block
+    with block.pool.device.lock:
+        block.last_use = block.pool.device.batch
+        block.pool.device.encoder().clear_buffer(block.buffer, 0, 4)
+
+
+def _number(buffer: Any, dtype: str) -> int:
+    """The number in a buffer."""
+    kind = as_dtype(dtype).dtype
+    return int(memory.download(memory.WebGpuArray(buffer.storage, (1,), kind))[0])
