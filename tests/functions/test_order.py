@@ -17,6 +17,10 @@ from tests.functions.support import agree, value
 RNG = np.random.default_rng(10)
 X = RNG.normal(size=(4, 7))
 METHODS = ["linear", "lower", "higher", "nearest", "midpoint"]
+OTHERS = [
+    "inverted_cdf", "averaged_inverted_cdf", "closest_observation", "interpolated_inverted_cdf", "hazen",
+    "weibull", "median_unbiased", "normal_unbiased",
+]  # fmt: skip
 
 
 def numpy_topk(x: Any, k: int, axis: int, largest: bool) -> tuple[Any, Any]:
@@ -57,12 +61,31 @@ def test_quantile(method: str, axis: Any) -> None:
     np.testing.assert_allclose(np.asarray(nr.jit(f)(X)), want, rtol=1e-13)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("n", [1, 2, 3, 5, 6, 9])
-def test_quantile_at_places(method: str, n: int) -> None:
-    x = RNG.normal(size=n)
-    q = np.linspace(0, 1, 2 * (n - 1) + 1) if n in (1, 2, 3, 5, 9) else np.linspace(0, 1, 7)
-    agree(nr.quantile(x, q, method=method), np.quantile(x, q, method=method), 1e-13, 1e-14)
+@pytest.mark.parametrize("method", METHODS + OTHERS)
+def test_quantile_at_places(method: str) -> None:
+    """Where one element ends and the next one begins, and beyond the first and the last."""
+    for n in (1, 2, 3, 4, 5, 6, 9):
+        x = RNG.normal(size=n)
+        for parts in (2 * n, 2 * (n - 1), 7):
+            q = np.linspace(0, 1, parts + 1)
+            agree(nr.quantile(x, q, method=method), np.quantile(x, q, method=method), 1e-13, 1e-14)
+
+
+@pytest.mark.parametrize("method", ["midpoint", *OTHERS])
+def test_quantile_of_other_methods(method: str) -> None:
+    q = np.array([0.0, 0.05, 0.3, 0.5, 0.95, 1.0])
+    for x, axis in ((X, None), (X, 1), (X[:, :1], 1)):
+        want = np.quantile(x, q, axis=axis, method=method)
+        agree(nr.quantile(x, q, axis, method=method), want, 1e-13, 1e-14)
+    got = nr.jit(lambda x, q: nr.quantile(x, q, 1, method=method))(X, q)
+    np.testing.assert_allclose(got, np.quantile(X, q, axis=1, method=method), rtol=1e-13)
+    single = [v.astype("f4") for v in (X, q)]
+    got = nr.quantile(*single, method=method)
+    assert got.dtype is nr.float32
+    np.testing.assert_allclose(got, np.quantile(*single, method=method), rtol=1e-5)
+    ends = np.array([-np.inf, 1.0, 2.0, np.inf])
+    assert not np.isnan(value(nr.quantile(ends, q, method=method))).any()
+    assert np.isnan(value(nr.quantile(np.append(ends, np.nan), q, method=method))).all()
 
 
 def test_quantile_awkward() -> None:
@@ -91,8 +114,9 @@ def test_median() -> None:
 def test_quantile_derivatives() -> None:
     check_derivatives(lambda v, q: nr.quantile(v, q, 1), X, 0.37)
     check_derivatives(lambda v: nr.median(v, 0), X, compiled=False)
-    for method in METHODS[1:]:
+    for method in METHODS[1:] + OTHERS[:3]:
         check_derivatives(lambda v, m=method: nr.quantile(v, 0.4, 1, method=m), X, compiled=False)
+    check_derivatives(lambda v, q: nr.quantile(v, q, 1, method="hazen"), X, 0.37, compiled=False)
 
 
 @pytest.mark.parametrize("options", [{}, {"bias": True}, {"ddof": 0}, {"ddof": 2}])
