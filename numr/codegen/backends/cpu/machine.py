@@ -139,10 +139,16 @@ def _put_in_line(module: Any, builder: Any) -> None:
     passes.run(module, builder)
 
 
-def joined(modules: Sequence[Any], exported: Collection[str], machine: Machine) -> Any:
-    """One module of several optimised ones: what is not exported is its own, and may be put in line.
+def joined(
+    modules: Sequence[Any], exported: Collection[str], in_line: Collection[str], machine: Machine
+) -> Any:
+    """One module of several optimised ones, which are used up.
 
-    The first module is emptied into the result, as the others are.
+    Args:
+        modules: what calls the others first.
+        exported: functions that others see; the rest is the module's own.
+        in_line: functions that are put in line wherever they are called; of the rest some are.
+        machine: what they are for.
     """
     with _lock:
         whole, *rest = modules
@@ -155,6 +161,8 @@ def joined(modules: Sequence[Any], exported: Collection[str], machine: Machine) 
         for function in whole.functions:
             if not function.is_declaration and function.name not in exported:
                 function.linkage = "internal"
+            if function.name in in_line:
+                function.add_function_attribute("alwaysinline")
         whole.verify()
         builder, passes = _passes(machine)
         passes.run(whole, builder)

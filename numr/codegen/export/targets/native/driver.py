@@ -27,6 +27,9 @@ from numr.codegen.export.targets.native.formulas import DECLARED, Body
 from numr.codegen.kernel import Kernel
 from numr.ir.formulas import Formula, symbols_of
 
+# Temporaries of known sizes of at most so many bytes together are on the stack.
+_ON_STACK = 8192
+
 
 def module(functions: Sequence[tuple[str, Recording]], metadata: tuple[str, str]) -> str:
     """The LLVM text of a bundle but for its kernels.
@@ -94,9 +97,16 @@ def _function(name: str, recording: Recording, constants: Constants) -> str:
     return "\n".join([_query(name, recording), _Driver(name, recording, constants).text()])
 
 
+def _places(recording: Recording) -> Layout:
+    """Where temporaries are in the workspace; nowhere if they are few enough for the stack."""
+    lengths = [m.bytes.number for m in recording.memories]
+    known = [n for n in lengths if n is not None]
+    return Layout() if len(known) == len(lengths) and sum(known) <= _ON_STACK else layout(recording)
+
+
 def _query(name: str, recording: Recording) -> str:
     body = Body(recording.symbols)
-    size = _workspace(body, recording, layout(recording))
+    size = _workspace(body, recording, _places(recording))
     _refuse(body, recording)
     bad = _any(body)
     parameters = ", ".join(f"i64 %size.{s}" for s in recording.symbols)
@@ -166,15 +176,16 @@ class _Driver:
         self.recording = recording
         self.constants = constants
         self.body = Body(recording.symbols)
-        self.places = layout(recording)
-        self.blocks: list[str] = []
+        self.places = _places(recording)
+        self.temporaries: list[str] = []
 
     def text(self) -> str:
         recording, body = self.recording, self.body
         arrays = [f"%in{k}" for k in range(len(recording.inputs))]
         arrays += [f"%out{k}" for k in range(len(recording.outputs))]
-        parameters = [f"ptr {a}" for a in arrays]
-        parameters += [*(f"i64 %size.{s}" for s in recording.symbols), "ptr %workspace"]
+        # Arguments do not overlap, so what a kernel wrote is known to the next one.
+        parameters = [f"ptr noalias {a}" for a in arrays]
+        parameters += [*(f"i64 %size.{s}" for s in recording.symbols), "ptr noalias %workspace"]
         size = _workspace(body, recording, self.places)
         _refuse(body, recording)
         for formula in _settled(recording, self.places):
@@ -194,7 +205,7 @@ class _Driver:
         body.branch(missing, sized, started)
         self._leave(sized, abi.NULL)
         body.begin(started)
-        self._blocks()
+        self._place()
         self._steps(recording.steps)
         body.lines.append(f"  ret i32 {abi.OK}")
         return "\n".join(
@@ -209,24 +220,30 @@ class _Driver:
         self.body.begin(label)
         self.body.lines.append(f"  ret i32 {status}")
 
-    def _blocks(self) -> None:
-        """The addresses of the workspace's blocks."""
+    def _place(self) -> None:
+        """The addresses of temporaries: on the stack, where a compiler sees what becomes of each, or in the
+        workspace's blocks."""
+        body, memories = self.body, self.recording.memories
         if not self.places.blocks:
+            for memory in memories:
+                kind = f"[{memory.bytes.number} x i8]"
+                self.temporaries.append(body.new(f"alloca {kind}, align {ALIGNMENT}"))
             return
-        body = self.body
         address = body.new("ptrtoint ptr %workspace to i64")
         short = body.new(f"sub i64 0, {address}")
         short = body.new(f"and i64 {short}, {ALIGNMENT - 1}")
         at = body.new(f"getelementptr i8, ptr %workspace, i64 {short}")
+        blocks = []
         for block in self.places.blocks:
-            self.blocks.append(at)
+            blocks.append(at)
             at = body.new(f"getelementptr i8, ptr {at}, i64 {body.value(block)}")
+        self.temporaries = [blocks[self.places.places.get(m.number, 0)] for m in memories]
 
     def _address(self, memory: Memory) -> str:
         if memory.kind == "const":
             return self.constants.name(self.recording.constants[memory.number].tobytes())
         if memory.kind == "temp":
-            return self.blocks[self.places.places[memory.number]]
+            return self.temporaries[memory.number]
         return f"%{memory.kind}{memory.number}"
 
     def _steps(self, steps: Sequence[Step]) -> None:
