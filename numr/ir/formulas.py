@@ -66,6 +66,7 @@ class Formula:
         # By degree, the constant last, as one writes it.
         found.sort(key=lambda t: (-len(t[0]), [a.text for a in t[0]]))
         self.terms = tuple(found)
+        self._least: dict[tuple[tuple[str, int], ...], float] = {}
 
     # -- making ----------------------------------------------------------------------------------
 
@@ -102,7 +103,7 @@ class Formula:
         exact = self._exactly(other)
         if exact is not None:
             return exact
-        if self.terms and all(c < 0 for _, c in self.terms) and other.least > 0:
+        if self.terms and other.least > 0 and (-self).least >= 0:
             # Rounded down is away from zero here; numerators that are not negative need no care.
             return -((-self + other - Formula.of(1)) // other)
         return self._function("//", other)
@@ -159,9 +160,15 @@ class Formula:
 
     def at_least(self, bounds: Mapping[str, int]) -> float:
         """The same where symbols are known to be at least some number; 1 is the least for others."""
-        found = _below(self.terms, bounds)
-        # What is taken away is at most so much: a quotient its exact value, a remainder the divisor.
-        return found if found > -float("inf") else _below(_bounded(self).terms, bounds)
+        key = tuple(sorted(bounds.items()))
+        found = self._least.get(key)
+        if found is None:
+            found = _below(self.terms, bounds)
+            if found == -float("inf"):
+                # What is taken away is at most so much: a quotient its exact value, a remainder the divisor.
+                found = _below(_bounded(self).terms, bounds)
+            self._least[key] = found
+        return found
 
     @property
     def is_plain(self) -> bool:

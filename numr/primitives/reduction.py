@@ -143,7 +143,7 @@ def shifted(x: Node, axis: int, by: int, fill: float) -> Node:
     n = x.shape[axis]
     if n == 0:
         return x
-    cut = tuple(int(n) - 1 if i == axis else m for i, m in enumerate(x.shape))
+    cut = tuple(n - 1 if i == axis else m for i, m in enumerate(x.shape))
     starts = tuple(1 if i == axis and by < 0 else 0 for i in range(x.rank))
     steps = (1,) * x.rank
     kept = SLICE(x, starts=starts, sizes=cut, steps=steps)

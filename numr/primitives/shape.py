@@ -336,7 +336,7 @@ class _Concat(_Linear):
             result.append(
                 SLICE(ct, starts=starts, sizes=x.shape, steps=(1,) * x.rank) if want else None
             )
-            start += int(x.shape[axis])
+            start += x.shape[axis]
         return result
 
     def batch(self, size: int, operands: Any, axes: Any, /, *, axis: int) -> tuple[Node, int]:
