@@ -65,7 +65,8 @@ class Function:
         return f"{self.name}({inputs}) -> {', '.join(map(one, self.description['outputs']))}"
 
     def __call__(self, *args: Any) -> Any:
-        given = list(_leaves(self.description["arguments"], args, self.name))
+        found = dict(_leaves(self.description["arguments"], args, self.name))
+        given = [found[k] for k in range(len(found))]
         arrays = []
         for described, x in zip(self.description["inputs"], given, strict=True):
             arrays.append(self._array(described, x))
@@ -195,12 +196,14 @@ def shape_text(shape: Sequence[Any]) -> str:
     return messages.shape_text([_text(n) for n in shape])
 
 
-def _leaves(described: Any, given: Any, name: str, path: str = "arguments") -> Iterator[Any]:
-    """The arrays of a nesting that has to be as described."""
+def _leaves(
+    described: Any, given: Any, name: str, path: str = "arguments"
+) -> Iterator[tuple[int, Any]]:
+    """The arrays of a nesting that has to be as described, each with its number among the inputs."""
     if described is None or (isinstance(described, dict) and "fixed" in described):
         return
     if isinstance(described, int):
-        yield given
+        yield described, given
         return
     (kind, children), *rest = described.items()
     if kind == "named":
