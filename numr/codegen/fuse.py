@@ -295,8 +295,12 @@ class _Fuser:
         return frozenset().union(*(e.free for index in indices for e in index)) <= outer
 
     def _store_repeated(self, repeated: Mapping[Node, str]) -> None:
-        """Store what would be computed repeatedly, operands first: what is cheap given those stays."""
-        for node in sorted(repeated, key=lambda n: n.number):
+        """Store what would be computed repeatedly, operands first: what is cheap given those stays.
+
+        Results of reductions alone, if there are any: given these, one kernel may do with what they are made of.
+        """
+        reduced = [n for n in repeated if hasattr(n.prim, "monoid") and self.dear(n)]
+        for node in sorted(reduced or repeated, key=lambda n: n.number):
             if self.dear(node):
                 cost = self.cost(node, MAX_WEIGHT)
                 self.store(node, f"{repeated[node]}, at cost {cost}")
@@ -459,12 +463,20 @@ def ordered(steps: Sequence[Step], stages: Mapping[Node, int]) -> list[Step]:
     return result
 
 
-def fuse(graph: Canonical, hints: Sequence[int], max_buffers: int = MAX_ARRAYS) -> Fused:
+def fuse(
+    graph: Canonical,
+    hints: Sequence[int],
+    max_buffers: int = MAX_ARRAYS,
+    stored: Mapping[Node, str] | None = None,
+) -> Fused:
     """Partition a graph.
 
     Args:
         graph: the rewritten graph.
         hints: `hints[d]` is a representative size of symbol d (exact up to UNROLL).
         max_buffers: most buffers the device gives to one kernel.
+        stored: nodes that are to be stored in any case, and why.
     """
-    return _Fuser(graph, hints, min(MAX_ARRAYS, max_buffers)).run()
+    fuser = _Fuser(graph, hints, min(MAX_ARRAYS, max_buffers))
+    fuser.reasons.update(stored or {})
+    return fuser.run()

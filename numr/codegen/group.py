@@ -167,7 +167,7 @@ class Grouping:
         while stack:
             node, place = stack.pop()
             if space is None and hasattr(node.prim, "monoid"):
-                space = self._shape(node.inputs[0])
+                space = tuple(e for e in self._shape(node.inputs[0]) if isinstance(e, Dim))
             for x in node.inputs:
                 here = None if place is None else self._below(node, x, place)
                 below = self.base(x)

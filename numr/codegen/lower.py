@@ -10,7 +10,6 @@ from numr.codegen.kernel import InvalidKernel, stores, verify
 from numr.codegen.lowered import Lowered
 from numr.codegen.mathematics import mathematics
 from numr.codegen.prepare import (
-    absorb_signs,
     join_reciprocal_roots,
     roots_of,
     share_squares,
@@ -21,6 +20,7 @@ from numr.codegen.prepare import (
 from numr.codegen.ranges import narrow
 from numr.codegen.region import Expr, ExprBuilder, Region
 from numr.codegen.schedule import Schedule
+from numr.codegen.signs import absorb_signs, join_differences
 from numr.ir.dims import Dim
 
 
@@ -44,7 +44,8 @@ def lower(
         region = halves(builder, region, native or ())
     if schedule.reduces:
         # Squares first, so that mirrored terms are recognised, and again for what is then left of them.
-        region = share_squares(builder, unroll(builder, region))
+        region = join_differences(builder, unroll(builder, region))
+        region = share_squares(builder, region)
         region = share_squares(builder, absorb_signs(builder, region))
     if not region.outputs:
         return Lowered()  # results with an axis of length 0 were written out: nothing to do

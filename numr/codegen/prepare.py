@@ -199,50 +199,6 @@ def join_reciprocal_roots(builder: ExprBuilder, region: Region) -> Region:
     return with_roots(region, transform(roots_of(region), rule))
 
 
-def absorb_signs(builder: ExprBuilder, region: Region) -> Region:
-    """Make sums of mirrored terms, as in forces between pairs, one sum.
-
-    Under a sum -(w * (a - b)) is w * (b - a): the two differ in the sign of zero alone, and that a sum
-    from +0.0 does not see. And where both the sum of w * (a - b) and that of w * (b - a) are wanted, the
-    second is 0 minus the first.
-    """
-    sums: set[Expr] = set()
-
-    def negated(x: Expr) -> Expr | None:
-        """-x without an operation more, if x allows."""
-        if x.kind != "op":
-            return None
-        if x.data is S.neg:
-            return x.args[0]
-        if x.data is S.sub:
-            return builder.op(S.sub, x.args[1], x.args[0])
-        if x.data in (S.mul, S.div):
-            for k in (1, 0):
-                other = negated(x.args[k])
-                if other is not None:
-                    args = (x.args[0], other) if k else (other, x.args[1])
-                    return builder.op(x.data, *args)
-        return None
-
-    def rule(expr: Expr, args: tuple[Expr, ...]) -> Expr:
-        if expr.kind != "reduce" or expr.data[0] != "add" or expr.dtype.kind != "f":
-            return remake(builder, expr, args)
-        (body,), (monoid, axes) = args, expr.data
-        if body.kind == "op" and body.data is S.neg:
-            # The negation of what is under it, written without it.
-            body = negated(body.args[0]) or body
-        here = builder.reduce(monoid, axes, body)
-        mirrored = negated(body)
-        if here not in sums and mirrored is not None:
-            there = builder.reduce(monoid, axes, mirrored)
-            if there in sums:
-                return builder.op(S.sub, builder.const(0.0, expr.dtype), there)
-        sums.add(here)
-        return here
-
-    return with_roots(region, transform(roots_of(region), rule))
-
-
 def collapse(
     builder: ExprBuilder, region: Region, axes: tuple[Axis, ...]
 ) -> tuple[Region, tuple[Axis, ...]]:

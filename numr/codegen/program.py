@@ -23,6 +23,7 @@ from numr.codegen.heuristics import choose
 from numr.codegen.loop_region import SHORT, NotInKernel, loop_region
 from numr.codegen.lower import lower
 from numr.codegen.recent import Recent
+from numr.codegen.row_sums import by_rows
 from numr.codegen.stages import fused_text, show
 from numr.codegen.steps import (
     Allocation,
@@ -207,12 +208,12 @@ def _assembled(
 
     outputs = with_choices(graph.outputs, size)
     outputs = rewrite(graph.inputs, outputs, fast_math)
-    outputs = tidied(outputs, extent)
+    outputs, rows = by_rows(tidied(outputs, extent), extent)
     # The same size table: rewriting makes no new lengths, so symbols keep their numbers.
     rewritten = Canonical(graph.inputs, outputs, graph.table)
     require(rewritten.order, backend.name, device)
     show("rewrite", lambda: rewritten.text)
-    fused = fuse(rewritten, hints, device.max_buffers)
+    fused = fuse(rewritten, hints, device.max_buffers, rows)
     show("fuse", lambda: fused_text(fused))
     checked = functools.partial(check, fast_math=fast_math) if config.get().check else None
     assembler = _Assembler(rewritten, fused, hints, backend, device, checked, fast_math)
