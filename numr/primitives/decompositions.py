@@ -78,6 +78,9 @@ class _Eigh(_Call):
         w, v = xp.linalg.eigh(a / 2 + a.conj().swapaxes(-1, -2) / 2)
         return v * phases(xp, v), w[..., None, :]
 
+    def work(self, m: int, n: int, columns: int) -> int:
+        return 9 * n**3
+
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         yield from hermitian_samples(rng, "")
         yield Sample(np.diag([3.0, 1.0, 2.0]).astype(np.float32), smooth=False, name="diagonal")
@@ -100,6 +103,9 @@ class _Svd(_Call):
         v = vh.conj().swapaxes(-1, -2) * phase[..., : a.shape[-1]]
         return u * phase, v, s[..., None, :]
 
+    def work(self, m: int, n: int, columns: int) -> int:
+        return 14 * m * n**2 + 8 * n**3
+
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         yield from tall_samples(rng, "")
         yield Sample(np.array([[-2.0], [1.0]], np.float32), full=False, smooth=False)
@@ -118,6 +124,9 @@ class _Qr(_Call):
     def factors(self, xp: Any, a: Any, *, full: bool = False, **params: Any) -> Sequence[Any]:
         q, r = xp.linalg.qr(a, mode="complete" if full else "reduced")
         return q, r[..., : a.shape[-1], :]
+
+    def work(self, m: int, n: int, columns: int) -> int:
+        return 4 * m * n**2 - 4 * n**3 // 3
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         yield from tall_samples(rng, "")

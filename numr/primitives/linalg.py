@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -36,6 +37,15 @@ class Library(Batched):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.library = name
+
+    def flops(self, node: Node) -> int:
+        *lead, m, n = map(int, node.inputs[0].shape)
+        return math.prod(lead) * self.work(m, n, int(node.inputs[-1].shape[-1]))
+
+    def work(self, m: int, n: int, columns: int) -> int:
+        """Operations for one matrix of m rows and n columns, and so many right-hand sides; those of an LU
+        decomposition, unless the primitive says otherwise (Golub, Van Loan, Matrix Computations)."""
+        return 2 * n**3 // 3
 
 
 def conj_transpose(x: Node) -> Node:
@@ -109,6 +119,9 @@ class _Cholesky(Library):
         )
         return matmul(out, times(inner, weight))
 
+    def work(self, m: int, n: int, columns: int) -> int:
+        return n**3 // 3
+
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(_spd(rng, 3))
         yield Sample(_spd(rng, 2, 4))
@@ -160,6 +173,9 @@ class _TriangularSolve(Library):
             return [None, conj(self(a, conj(ct), **p))]
         return [None, self(a, ct, **p)]
 
+    def work(self, m: int, n: int, columns: int) -> int:
+        return n**2 * columns
+
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         a, b = _spd(rng, 4), rng.normal(size=(4, 2))
         for lower in (False, True):
@@ -196,6 +212,9 @@ class _Solve(Library):
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         return [None, self(node.inputs[0], ct, transposed=not node.params["transposed"])]
 
+    def work(self, m: int, n: int, columns: int) -> int:
+        return 2 * n**3 // 3 + 2 * n**2 * columns
+
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         for transposed in (False, True):
             yield Sample(
@@ -224,6 +243,9 @@ class _Inverse(Library):
 
     def jvp(self, out: Node, operands: Any, tangents: Any) -> Node | None:
         return neg(matmul(matmul(out, tangents[0]), out))
+
+    def work(self, m: int, n: int, columns: int) -> int:
+        return 2 * n**3
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
         yield Sample(rng.normal(size=(3, 3)) + 4 * np.eye(3))

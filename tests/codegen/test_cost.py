@@ -47,7 +47,13 @@ def test_operations_of_kernels_are_counted_as_often_as_they_run() -> None:
 
 def test_operations_of_library_calls() -> None:
     n, m = 12, 5
+    a, b = 4 * np.eye(n) + np.ones((n, n)), np.ones((n, m))
     assert flops(lambda a, b: a @ b, np.ones((7, n, n)), np.ones((7, n, m))) == 7 * 2 * n * n * m
+    assert flops(nr.linalg.cholesky, a) == n**3 // 3
+    assert flops(nr.linalg.inv, a) == 2 * n**3
+    assert flops(nr.linalg.solve, a, b) == 2 * n**3 // 3 + 2 * n**2 * m
+    assert flops(nr.linalg.det, a) >= 2 * n**3 // 3
+    assert flops(lambda a: nr.linalg.qr(a)[1], a[:, :m]) >= 4 * n * m**2 - 4 * m**3 // 3
     assert flops(nr.sort, np.ones(1000)) == 1000 * 10
     assert flops(nr.cumsum, np.ones(1000)) == 1000
 
