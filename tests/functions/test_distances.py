@@ -77,15 +77,27 @@ def test_derivatives(name: str) -> None:
     check_derivatives(lambda a, b: nr.cdist(a, b, metric, **options), X, Y, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", [n for n in METRICS if n not in ("cosine", "correlation")])
-def test_equal_points_have_finite_derivatives(name: str) -> None:
+@pytest.mark.parametrize("name", METRICS)
+def test_equal_points(name: str) -> None:
+    """Distance 0, derivatives that are finite, and 0 where there is none; those of smooth ones are theirs."""
     metric, options = METRICS[name]
-    f = lambda a: nr.sum(nr.cdist(a, a, metric, **options))
-    assert np.isfinite(value(nr.grad(f)(nr.asarray(X)))).all()
-    zero = nr.grad(lambda a: nr.sum(nr.cdist(a, X[:1], metric, **options)))(nr.asarray(X[:1]))
-    np.testing.assert_array_equal(value(zero), np.zeros((1, 4)))
-    h = nr.hessian(lambda a: nr.sum(nr.cdist(a, X[:1], metric, **options)))(nr.asarray(X[:1]))
-    assert np.isfinite(value(h)).all() or name == "minkowski 1.5"
+    x, _ = points(name)
+    f = lambda a: nr.sum(nr.cdist(a, x[:1], metric, **options))
+    point = nr.asarray(x[:1])
+    np.testing.assert_allclose(value(f(point)), 0.0, atol=1e-15)
+    np.testing.assert_allclose(value(nr.grad(f)(point)), np.zeros_like(x[:1]), atol=1e-15)
+    curvature = value(nr.hessian(f)(point)).reshape(x.shape[1], x.shape[1])
+    want = np.zeros_like(curvature)
+    if name == "sqeuclidean":
+        want = 2 * np.eye(4)
+    if name in ("cosine", "correlation"):
+        # 1 - cos is half the square of the angle: (I - u u^T) / |x|^2, in the space it is a function on.
+        space = np.eye(4) - (0.25 if name == "correlation" else 0.0)
+        d = space @ x[0]
+        want = space / (d @ d) - np.outer(d, d) / (d @ d) ** 2
+    np.testing.assert_allclose(curvature, want, atol=1e-13)
+    both = nr.grad(lambda a: nr.sum(nr.cdist(a, a, metric, **options)))(nr.asarray(x))
+    assert np.isfinite(value(both)).all()
 
 
 def test_awkward() -> None:
