@@ -11,7 +11,7 @@ import numpy as np
 
 from numr import messages
 from numr.codegen.export import bundle, target
-from numr.codegen.export.manifest import value
+from numr.codegen.export.manifest import formula, value
 from numr.dtypes import as_dtype
 from numr.errors import DTypeError, ShapeError
 
@@ -99,19 +99,19 @@ class Function:
     def _sizes(self, arrays: Sequence[np.ndarray[Any, Any]]) -> dict[str, int]:
         """The size symbols, from the arrays' lengths; every length is checked."""
         lengths = [
-            (described, formula, n)
+            (described, length, n)
             for described, array in zip(self.description["inputs"], arrays, strict=True)
-            for formula, n in zip(described["shape"], array.shape, strict=True)
+            for length, n in zip(described["shape"], array.shape, strict=True)
         ]
         sizes: dict[str, int] = {}
         before = -1
         while len(sizes) > before:
             before = len(sizes)
-            for _, formula, n in lengths:
-                unknown = set(_symbols(formula)) - sizes.keys()
+            for _, length, n in lengths:
+                unknown = set(_symbols(length)) - sizes.keys()
                 if len(unknown) == 1:
                     (symbol,) = unknown
-                    found = _solved(formula, symbol, n, sizes)
+                    found = _solved(length, symbol, n, sizes)
                     if found is not None:
                         sizes[symbol] = found
         missing = [s for s in self.description["sizes"] if s not in sizes]
@@ -120,8 +120,8 @@ class Function:
                 f"{self.name}: the sizes {', '.join(missing)} do not follow from "
                 + ", ".join(f"{d['name']} of length {n}" for d, _, n in lengths)
             )
-        for described, formula, n in lengths:
-            if value(formula, sizes) != n:
+        for described, length, n in lengths:
+            if value(length, sizes) != n:
                 at = ", ".join(f"{k} = {v}" for k, v in sizes.items())
                 raise ShapeError(
                     f"{self.name}: {described['name']} has an axis of length {n}, and its shape is "
@@ -135,7 +135,7 @@ class Function:
                 at = ", ".join(f"{k} = {v}" for k, v in sizes.items())
                 raise ShapeError(
                     f"{self.name} takes no arrays with {at}: it was exported for sizes where "
-                    f"{_text(condition['formula'])} {condition['relation']} 0"
+                    f"{formula(condition['formula'])} {condition['relation']} 0"
                 )
         return sizes
 
@@ -154,20 +154,20 @@ def _holds(condition: Mapping[str, Any], sizes: Mapping[str, int]) -> bool:
     return {">=": found >= 0, "==": found == 0, "!=": found != 0}[condition["relation"]]
 
 
-def _symbols(formula: Any) -> Iterator[str]:
-    if isinstance(formula, str):
-        yield formula
-    elif isinstance(formula, list):
-        for part in formula[1:]:
+def _symbols(length: Any) -> Iterator[str]:
+    if isinstance(length, str):
+        yield length
+    elif isinstance(length, list):
+        for part in length[1:]:
             yield from _symbols(part)
 
 
-def _solved(formula: Any, symbol: str, n: int, sizes: Mapping[str, int]) -> int | None:
+def _solved(length: Any, symbol: str, n: int, sizes: Mapping[str, int]) -> int | None:
     """The value of a symbol in which a formula grows, where it is n."""
     low, high = 0, max(n, 1)
 
     def at(x: int) -> int:
-        return value(formula, {**sizes, symbol: x})
+        return value(length, {**sizes, symbol: x})
 
     while at(high) < n:
         high *= 2
@@ -182,18 +182,8 @@ def _solved(formula: Any, symbol: str, n: int, sizes: Mapping[str, int]) -> int 
     return low if at(low) == n else None
 
 
-def _text(formula: Any) -> str:
-    if not isinstance(formula, list):
-        return str(formula)
-    operation, *parts = formula
-    texts = [_text(p) for p in parts]
-    if operation in ("min", "max"):
-        return f"{operation}({', '.join(texts)})"
-    return f"({f' {operation} '.join(texts)})" if len(texts) > 1 else texts[0]
-
-
 def shape_text(shape: Sequence[Any]) -> str:
-    return messages.shape_text([_text(n) for n in shape])
+    return messages.shape_text([formula(n) for n in shape])
 
 
 def _leaves(

@@ -24,6 +24,9 @@ _FUNCTIONS: dict[str, Callable[[int, int], int]] = {
 }
 
 
+_NO_BOUNDS: Mapping[str, int] = {}
+
+
 class Atom:
     """A factor of a product: a symbol, or a function of two formulas that is no polynomial."""
 
@@ -111,15 +114,19 @@ class Formula:
     def __mod__(self, other: Formula) -> Formula:
         return Formula.of(0) if self._exactly(other) else self._function("%", other)
 
-    def minimum(self, other: Formula) -> Formula:
-        if (other - self).least >= 0:
+    def minimum(self, other: Formula, bounds: Mapping[str, int] = _NO_BOUNDS) -> Formula:
+        """The smaller of two: one of them, where that is known."""
+        if (other - self).at_least(bounds) >= 0:
             return self
-        return other if (self - other).least >= 0 else self._function("min", other)
+        known = (self - other).at_least(bounds) >= 0
+        return other if known else self._function("min", other)
 
-    def maximum(self, other: Formula) -> Formula:
-        if (self - other).least >= 0:
+    def maximum(self, other: Formula, bounds: Mapping[str, int] = _NO_BOUNDS) -> Formula:
+        """The greater of two: one of them, where that is known."""
+        if (self - other).at_least(bounds) >= 0:
             return self
-        return other if (other - self).least >= 0 else self._function("max", other)
+        known = (other - self).at_least(bounds) >= 0
+        return other if known else self._function("max", other)
 
     def _function(self, name: str, other: Formula) -> Formula:
         if self.number is not None and other.number is not None:

@@ -248,7 +248,7 @@ def largest(lengths: Iterable[int]) -> int:
 def _extreme(
     lengths: Iterable[int],
     plain: Callable[[Iterable[int]], int],
-    rule: Callable[[Formula, Formula], Formula],
+    rule: Callable[[Formula, Formula, dict[str, int]], Formula],
 ) -> int:
     given = list(lengths)
     scope = next((n.scope for n in given if isinstance(n, Symbolic)), None)
@@ -256,7 +256,7 @@ def _extreme(
         return plain(given)
     found = _formula(given[0])
     for n in given[1:]:
-        found = rule(found, _formula(n))
+        found = rule(found, _formula(n), scope.bounds)
     return scope.size(found)
 
 

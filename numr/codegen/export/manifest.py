@@ -5,6 +5,7 @@ A formula is a number, a symbol's name, or `[operation, operands..]` of `+ * // 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -75,6 +76,24 @@ def value(found: Any, sizes: Mapping[str, int]) -> int:
     for other in values[1:]:
         result = _OPERATIONS[operation](result, other)
     return result
+
+
+def formula(found: Any) -> Formula:
+    """A formula from JSON."""
+    if isinstance(found, (str, int)):
+        return Formula.of(found)
+    operation, *operands = found
+    return functools.reduce(_RULES[operation], [formula(x) for x in operands])
+
+
+_RULES: dict[str, Callable[[Formula, Formula], Formula]] = {
+    "+": Formula.__add__,
+    "*": Formula.__mul__,
+    "//": Formula.__floordiv__,
+    "%": Formula.__mod__,
+    "min": Formula.minimum,
+    "max": Formula.maximum,
+}
 
 
 _OPERATIONS: dict[str, Callable[[int, int], int]] = {
