@@ -35,6 +35,7 @@ def write(folder: Path, manifest: Mapping[str, Any], contents: Mapping[str, byte
         **manifest,
         "files": {name: _checksum(data) for name, data in sorted(contents.items())},
     }
+    whole["checksum"] = _checksum(_text(whole).encode())
     folder.parent.mkdir(parents=True, exist_ok=True)
     made = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
@@ -87,6 +88,9 @@ def read(folder: Path) -> dict[str, Any]:
             f"its format is {found!r}, and this numr reads {FORMAT!r}",
             "export it again with this version of numr, or load it with the one that wrote it",
         )
+    checksum = manifest.pop("checksum", None)
+    if _checksum(_text(manifest).encode()) != checksum:
+        raise _damaged(folder, f"{MANIFEST} is not as it was written: its checksum differs")
     files = manifest.get("files")
     if not isinstance(files, dict) or not isinstance(manifest.get("functions"), list):
         raise _damaged(folder, f"{MANIFEST} is damaged")
