@@ -13,7 +13,7 @@ from numr.codegen.backends.cpu.machine import Machine
 from numr.codegen.backends.cpu.print import parameters, source
 from numr.codegen.export import abi
 from numr.codegen.export.record import Launch, Recording, Repeat, launches_in
-from numr.codegen.export.targets.native import driver
+from numr.codegen.export.targets.native import driver, elf
 from numr.ir.formulas import Formula
 
 # Functions of the C library that LLVM calls for copies and fills.
@@ -66,15 +66,13 @@ def compiled(called: str, recordings: Sequence[Recording], fast_math: bool, on: 
             in_line.append(k.entry)
     defined = (*(n for name, _ in functions for n in (name, f"{name}_workspace")), metadata)
     whole = machine.joined(modules, defined, in_line, on)
-    needed = tuple(
-        sorted(
-            f.name
-            for f in whole.functions
-            if f.is_declaration and not f.name.startswith("llvm.") and f.name not in _BASE
-        )
-    )
+    data = machine.emit(whole, on)
+    names = elf.undefined(data)
+    if names is None:
+        names = sorted(f.name for f in whole.functions if f.is_declaration)
+    needed = tuple(n for n in names if n not in _BASE and not n.startswith("llvm."))
     vectors = any(n.startswith("_ZGV") for n in needed)
-    return Code(machine.emit(whole, on), defined, needed, ("mvec", "m") if vectors else ("m",))
+    return Code(data, defined, needed, ("mvec", "m") if vectors else ("m",))
 
 
 def _formulas(step: Launch | Repeat) -> tuple[Formula, ...]:
