@@ -69,8 +69,8 @@ def traced(
     result, sized = _trace(name, fun, leaves, structure, chosen)
     other = None
     if symbols:
-        chosen = dict(zip(symbols, _SECOND, strict=False))
-        _, other = _trace(name, fun, leaves, structure, chosen)
+        others = dict(zip(symbols, _SECOND, strict=False))
+        _, other = _trace(name, fun, leaves, structure, others, chosen)
         _check_same(name, sized[0], other[0])
     doc = inspect.getdoc(fun) or ""
     return ExportTrace(
@@ -117,8 +117,9 @@ def _trace(
     leaves: Sequence[Any],
     structure: Any,
     typical: dict[str, int],
+    chosen: dict[str, int] | None = None,
 ) -> tuple[Traced, Sized]:
-    scope = Scope(typical)
+    scope = Scope(typical, chosen)
     arrays = [leaf for leaf in leaves if isinstance(leaf, Spec)]
     specs = [(s.dtype, tuple(scope.size(n) for n in s.shape), False) for s in arrays]
 

@@ -29,10 +29,14 @@ class Condition:
 
 
 class Scope:
-    """One export: the typical values of its size symbols, and the conditions found on the way."""
+    """One export: the typical values of its size symbols, and the conditions found on the way.
 
-    def __init__(self, typical: dict[str, int]) -> None:
+    Heuristics choose by `chosen` where that is given: another trace, which has to come to the same.
+    """
+
+    def __init__(self, typical: dict[str, int], chosen: dict[str, int] | None = None) -> None:
         self.typical = dict(typical)
+        self.chosen = dict(chosen or {})
         self.conditions: dict[str, Condition] = {}
         self.bounds: dict[str, int] = {}  # what symbols are known to be at least, by conditions
         self._known: dict[str, Symbolic] = {}
@@ -227,6 +231,8 @@ class Symbolic(Size):
 
 def typical(length: int) -> int:
     """A length as the plain number that heuristics choose by, where any choice is right."""
+    if isinstance(length, Symbolic) and length.scope.chosen:
+        return length.formula.value({**length.scope.typical, **length.scope.chosen})
     return int.__index__(length)
 
 
