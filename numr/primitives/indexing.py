@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,10 +12,10 @@ from numr.dtypes import DType, int64
 from numr.ir.dims import Shape
 from numr.ir.node import Node
 from numr.ir.primitive import Primitive, Sample
-from numr.primitives.elementwise import like, over, select, times, zero_like_scalar
-from numr.primitives.mathematics import eq
+from numr.primitives.elementwise import add, cast, mul, over, select, sub, times, zero_like_scalar
+from numr.primitives.mathematics import eq, maximum, minimum, ne
 from numr.primitives.shape import batched_first, broadcast_to, full_like, insert_axes, zeros_like
-from numr.primitives.source import IOTA
+from numr.primitives.source import IOTA, const, size_of
 
 
 def clamped(index: Any, length: int) -> Any:
@@ -25,6 +26,20 @@ def batch_places(size: int, shape: Shape) -> Node:
     """The position along a new leading batch axis, at every point of an index array."""
     line = IOTA(shape=(size,), axis=0)
     return broadcast_to(insert_axes(line, tuple(range(1, 1 + len(shape)))), (size, *shape))
+
+
+def places_of(indices: Sequence[Node], shape: Shape) -> Node:
+    """The number of each place along the first axes of a shape, in row-major order; indices clamp."""
+    total: Node | None = None
+    for index, n in zip(indices, shape, strict=False):
+        index = cast(index, int64)
+        last = sub(size_of(n, int64), const(1, int64))
+        index = maximum(minimum(index, broadcast_to(last, index.shape)), full_like(index, 0))
+        if total is not None:
+            index = add(mul(total, broadcast_to(size_of(n, int64), index.shape)), index)
+        total = index
+    assert total is not None
+    return total
 
 
 class _Gather(Primitive):
@@ -136,29 +151,43 @@ class _Scatter(Primitive):
     ) -> Node | None:
         """Each factor's tangent times the product of the other factors of its place.
 
-        The product of the nonzero factors is divided by the factor itself, and zero factors are
-        counted apart, so repeated indices and zeros are right. (Second derivatives across a factor
-        that is exactly zero are taken as 0.)
+        In the order of their places, the others of an update are those before it and those after it, whose
+        products are recurrences that start anew with each place: nothing is divided by, so zeros are no
+        trouble, to any order.
         """
-        from numr.primitives.elementwise import accumulate, cast
+        from numr.primitives.cumulative import linear_recurrence
+        from numr.primitives.elementwise import accumulate
+        from numr.primitives.reduction import shifted
+        from numr.primitives.shape import reshape
+        from numr.primitives.sorting import argsort
 
-        def nonzero(v: Node) -> tuple[Node, Node]:
-            empty = eq(v, zero_like_scalar(v))
-            return select(empty, like(v, 1), v), cast(empty, v.dtype)
-
-        (factor_x, empty_x), (factor_u, empty_u) = nonzero(x), nonzero(updates)
-        product = SCATTER(factor_x, factor_u, *indices, mode="mul")
-        zeros = SCATTER(empty_x, empty_u, *indices, mode="add")
         total = None
         if tx is not None:
-            alone = eq(zeros, empty_x)
-            total = select(alone, over(times(tx, product), factor_x), zero_like_scalar(x))
-        if tu is not None:
-            alone = eq(GATHER(zeros, *indices), empty_u)
-            change = over(times(tu, GATHER(product, *indices)), factor_u)
-            change = select(alone, change, zero_like_scalar(x))
-            total = accumulate(total, SCATTER(zeros_like(x), change, *indices, mode="add"))
-        return total
+            total = times(tx, self(full_like(x, 1), updates, *indices, mode="mul"))
+        if tu is None or 0 in updates.shape or 0 in x.shape:
+            return total
+        count = math.prod(indices[0].shape)
+        lines = [reshape(i, (count,)) for i in indices]
+        place = places_of(lines, x.shape)
+        order = argsort(place, axis=0)
+        place, *lines = (GATHER(i, order) for i in (place, *lines))
+        rest = updates.shape[indices[0].rank :]
+        factors, moved = (GATHER(reshape(v, (count, *rest)), order) for v in (updates, tu))
+        one, zero = full_like(factors, 1), zeros_like(factors)
+
+        def product(by: int) -> Node:
+            """Of the factors before each one (1), or after it (-1), of its place."""
+            first = broadcast_to(
+                insert_axes(ne(place, shifted(place, 0, by, -1)), tuple(range(1, factors.rank))),
+                factors.shape,
+            )
+            steps = select(first, zero, shifted(factors, 0, by, 1))
+            starts = select(first, one, zero)
+            return linear_recurrence(steps, starts, axis=0, reverse=by < 0)
+
+        others = mul(mul(product(1), product(-1)), GATHER(x, *lines))
+        change = SCATTER(zeros_like(x), times(moved, others), *lines, mode="add")
+        return accumulate(total, change)
 
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         x, updates, *indices = node.inputs

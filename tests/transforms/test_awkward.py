@@ -260,6 +260,29 @@ def test_products_with_zeros(mode: Any, x: Any) -> None:
 
 
 @MODES
+@pytest.mark.parametrize("x", [[2.0, 3.0], [0.0, 3.0], [0.0, 0.0]], ids=str)
+@pytest.mark.parametrize(
+    "y", [[2.0, 3.0, 4.0], [0.0, 3.0, 4.0], [0.0, 0.0, 4.0], [2.0, 0.0, 0.0]], ids=str
+)
+def test_products_by_place_with_zeros(mode: Any, x: Any, y: Any) -> None:
+    """A product that is updated, to second order: each factor's others, of which some are zero."""
+    places = np.array([0, 0, 1])
+    mine = lambda x, y: nr.sum(x.at[places].mul(y) * np.array([1.0, 2.0]))
+    plain = lambda x, y: x[0] * y[0] * y[1] + 2.0 * x[1] * y[2]
+    both = lambda f: (
+        lambda x, y: (
+            nr.grad(f, (0, 1))(x, y),
+            nr.hessian(f, (0, 1))(x, y),
+            nr.jacrev(nr.grad(f, (0, 1)), (0, 1))(x, y),
+        )
+    )
+    args = nr.asarray(x), nr.asarray(y)
+    got, want = (nr.tree.leaves(mode(both(f))(*args)) for f in (mine, plain))
+    for g, w in zip(got, want, strict=True):
+        np.testing.assert_allclose(g, w, rtol=1e-14)
+
+
+@MODES
 def test_product_over_several_axes(mode: Any) -> None:
     x = np.array([[[1.5, 0.0], [2.0, 3.0]], [[0.0, 0.0], [1.0, 2.0]], [[1.0, 2.0], [4.0, 0.5]]])
     got = np.asarray(mode(nr.grad(lambda x: nr.sum(nr.prod(x, axis=(1, 2)))))(x))
