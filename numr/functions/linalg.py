@@ -66,6 +66,15 @@ def cholesky(x: Any, /, *, upper: bool = False) -> Array:
     Raises:
         ShapeError: if the last two axes differ in length.
 
+    Notes:
+        dL = L phi(L^-1 dx L^-H), where phi takes the lower triangle and half the diagonal, and dx is the
+        mean of the change and its conjugate transpose: the gradient is a symmetric (Hermitian) matrix. Of a
+        matrix that is not positive definite (a singular one is not), value and gradient are NaN, and the
+        other triangle of the value is 0; other matrices of a stack are not concerned.
+
+        References:
+            Murray, Differentiation of the Cholesky decomposition (2016).
+
     Examples:
         >>> import numr as nr
         >>> nr.cholesky(nr.asarray([[4.0, 2.0], [2.0, 10.0]]))
@@ -113,6 +122,10 @@ def solve(x1: Any, x2: Any, /) -> Array:
     Raises:
         ShapeError: for shapes that do not fit.
 
+    Notes:
+        dX = x1^-1 (dx2 - dx1 X). Where elimination meets a pivot that is 0, value and gradients, with
+        respect to x2 too, are NaN. A matrix that is singular but for rounding gives large numbers.
+
     Examples:
         >>> import numr as nr
         >>> nr.solve(nr.asarray([[2.0, 0.0], [0.0, 4.0]]), nr.asarray([2.0, 4.0]))
@@ -140,6 +153,10 @@ def solve_triangular(
     Raises:
         ShapeError: for shapes that do not fit.
 
+    Notes:
+        Derivatives are those of `solve`; that of what is not read (the other triangle, or a diagonal that
+        is taken as ones) is 0. With a zero on the diagonal, value and gradients are NaN.
+
     Examples:
         >>> import numr as nr
         >>> nr.solve_triangular(nr.asarray([[2.0, 0.0], [1.0, 1.0]]), nr.asarray([2.0, 3.0]))
@@ -162,6 +179,9 @@ def inv(x: Any, /) -> Array:
     Raises:
         ShapeError: if the last two axes differ in length.
 
+    Notes:
+        dY = -Y dx Y of the inverse Y. Where elimination meets a pivot that is 0, value and gradient are NaN.
+
     Examples:
         >>> import numr as nr
         >>> nr.inv(nr.asarray([[1.0, 2.0], [3.0, 4.0]]))
@@ -183,6 +203,10 @@ def det(x: Any, /) -> Array:
     Raises:
         ShapeError: if the last two axes differ in length.
 
+    Notes:
+        d det(x) = det(x) tr(x^-1 dx). Of a singular matrix the value is 0 and the gradient NaN: the formula
+        needs the inverse, though the determinant has a derivative there.
+
     Examples:
         >>> import numr as nr
         >>> nr.det(nr.asarray([[2.0, 0.0], [0.0, 4.0]]))
@@ -203,6 +227,10 @@ def slogdet(x: Any, /) -> SlogdetResult:
 
     Raises:
         ShapeError: if the last two axes differ in length.
+
+    Notes:
+        d logabsdet = Re tr(x^-1 dx). Of a singular matrix sign is 0 and logabsdet -inf, with gradient NaN.
+        The gradient of a real sign is 0 everywhere.
 
     Examples:
         >>> import numr as nr
@@ -278,14 +306,19 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: float | str = "fro") 
         x: array of shape (..., m, n).
         keepdims: keep the reduced axes, with length 1.
         ord: "fro" for the root of the sum of squares; 1 for the greatest sum of |x| down a column,
-            inf along a row, and -1 and -inf for the least.
+            inf along a row, and -1 and -inf for the least; 2 for the greatest singular value, -2 for the
+            least, and "nuc" for their sum.
 
     Returns:
-        Array of a real floating dtype. Where the norm is 0, its derivative is taken as 0.
+        Array of a real floating dtype.
 
     Raises:
         AxisError: for fewer than two axes.
-        UnsupportedError: for norms that need singular values (2, -2, "nuc").
+        UnsupportedError: for norms that are not there.
+
+    Notes:
+        Where the norm is 0, the derivative of "fro" is taken as 0. For 2, -2 and "nuc" it is that of
+        `linalg.svdvals`: of equal values that are the greatest, an equal share of each.
 
     Examples:
         >>> import numr as nr
@@ -295,15 +328,26 @@ def matrix_norm(x: Any, /, *, keepdims: bool = False, ord: float | str = "fro") 
     return _matrix_norm(x, (-2, -1), keepdims, ord)
 
 
+_OF_SINGULAR_VALUES: dict[float | str, Any] = {2: max, -2: min, "nuc": sum}
+
+
 def _matrix_norm(x: Any, axes: tuple[int, int], keepdims: bool, ord: float | str) -> Array:
     if ord == "fro":
         return vector_norm(x, axis=axes, keepdims=keepdims)
-    if ord not in (1, -1, float("inf"), float("-inf")):
-        raise UnsupportedError(
-            f"matrix_norm: ord={ord!r} is not there; it has 'fro', 1, -1, inf and -inf"
-        )
+    if ord not in (*_OF_SINGULAR_VALUES, 1, -1, float("inf"), float("-inf")):
+        known = "'fro', 'nuc', 1, -1, 2, -2, inf and -inf"
+        raise UnsupportedError(f"matrix_norm: ord={ord!r} is not there; it has {known}")
     node = floating(x)
     rows, columns = (normalized_axis("matrix_norm", a, node.rank) for a in axes)
+    if ord in _OF_SINGULAR_VALUES:
+        from numr.functions.decompositions import svdvals
+
+        others = [k for k in range(node.rank) if k not in (rows, columns)]
+        values = svdvals(from_node(P.permute(node, (*others, rows, columns))))
+        found = _OF_SINGULAR_VALUES[ord](values, axis=-1).node
+        return from_node(
+            P.insert_axes(found, tuple(sorted((rows, columns)))) if keepdims else found
+        )
     along, across = (rows, columns) if ord in (1, -1) else (columns, rows)
     sums = sum(A.abs(from_node(node)), axis=along, keepdims=True)
     best = (max if float(ord) > 0 else min)(sums, axis=across, keepdims=True).node
@@ -330,7 +374,7 @@ def norm(
 
     Raises:
         AxisError: for an axis that x does not have.
-        UnsupportedError: for matrix norms that need singular values.
+        UnsupportedError: for norms that are not there.
 
     Examples:
         >>> import numr as nr

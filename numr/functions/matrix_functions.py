@@ -53,6 +53,10 @@ def expm(x: Any, /) -> Array:
     Raises:
         ShapeError: if the last two axes differ in length.
 
+    Notes:
+        Repeated eigenvalues and matrices that have too few eigenvectors are as good as any. What is too
+        large overflows to inf, with gradients of NaN; of a matrix with NaN or inf, all is NaN.
+
     References:
         Higham, The scaling and squaring method for the matrix exponential revisited (2005).
 

@@ -186,14 +186,17 @@ def _turn(s: Node, u1: Node, tv: Node, rows: int, side: int) -> Node:
     """X with dU1 = U1 X (side 1) or dV = V X (side -1) within the spaces that these span.
 
     With P = U^H dA V in a Hermitian and an antihermitian part H and K:
-    X_ij = H_ij / (s_j - s_i) + side * K_ij / (s_j + s_i), without the first term on the diagonal.
+    X_ij = H_ij / (s_j - s_i) + side * K_ij / (s_j + s_i), without the first term on the diagonal,
+    where K is the turn of a complex pair's phase, and 0 for real ones.
     """
     p = matmul(conj_transpose(u1), tv)
     q = conj_transpose(p)
     limit = _over_rows(indistinct(s, rows), p.shape)
     across, along = _over_rows(s, p.shape), over_columns(s, p.shape)
     hermitian = _quotient(_off_diagonal(_half(p, q)), _apart(sub(across, along), limit))
-    rest = _quotient(_half(p, neg(q)), _apart(add(across, along), limit))
+    rest = _half(p, neg(q))
+    rest = rest if p.dtype.kind == "c" else _off_diagonal(rest)
+    rest = _quotient(rest, _apart(add(across, along), limit))
     return add(hermitian, rest if side > 0 else neg(rest))
 
 

@@ -19,7 +19,7 @@ from numr.primitives.factors import indistinct, over_columns, svd_left, svd_righ
 from numr.primitives.linalg import Batched, conj, conj_transpose, random_complex
 from numr.primitives.mathematics import gt
 from numr.primitives.reduction import reduce_max
-from numr.primitives.shape import BROADCAST
+from numr.primitives.shape import BROADCAST, move_axis, reshape
 
 
 class _Lstsq(Batched):
@@ -80,6 +80,15 @@ class _Lstsq(Batched):
             extra = add(extra, sub(y, self(a, matmul(matrix, y), **forth)))
         assert change is not None
         return accumulate(self(a, change, **forth), extra)
+
+    def batch(self, size: int, operands: Any, axes: Any, /, **params: Any) -> tuple[Node, int]:
+        if axes[0] is not None:
+            return super().batch(size, operands, axes, **params)
+        # One matrix for all is decomposed once: the batch goes into the columns on the right.
+        a, b = operands
+        b = move_axis(b, axes[1], b.rank - 2)
+        out = self(a, reshape(b, (*b.shape[:-2], b.shape[-2] * b.shape[-1])), **params)
+        return reshape(out, (*out.shape[:-1], *b.shape[-2:])), out.rank - 1
 
     def transpose(self, ct: Node, node: Node, wanted: Sequence[bool]) -> list[Node | None]:
         # The adjoint of B -> P B under Re(ct * t) is ct -> P^T ct.

@@ -144,13 +144,17 @@ def test_norms() -> None:
             if ord is not None:
                 got = nr.linalg.vector_norm(lazy(x), axis=0, ord=ord, keepdims=True)
                 agree(got, np.linalg.vector_norm(x, axis=0, ord=ord, keepdims=True), 1e-12)
-        for ord in ("fro", 1, -1, np.inf, -np.inf):
+        for ord in ("fro", "nuc", 1, -1, 2, -2, np.inf, -np.inf):
             agree(nr.norm(lazy(x), ord), np.linalg.norm(x, ord), 1e-12)
             got = nr.linalg.matrix_norm(lazy(x), ord=ord, keepdims=True)
             agree(got, np.linalg.matrix_norm(x, ord=ord, keepdims=True), 1e-12)
     agree(nr.linalg.vector_norm(lazy([3, 4])), np.array(5.0))
-    with pytest.raises(nr.errors.UnsupportedError):
-        nr.norm(nr.ones((2, 2)), "nuc")
+    tall = rng.normal(size=(3, 4, 2))
+    for keep in (False, True):
+        got = nr.norm(lazy(tall), 2, axis=(2, 0), keepdims=keep)
+        agree(got, np.linalg.norm(tall, 2, axis=(2, 0), keepdims=keep), 1e-12)
+    with pytest.raises(nr.errors.UnsupportedError, match="ord=3 is not there; it has 'fro', 'nuc'"):
+        nr.norm(nr.ones((2, 2)), 3)
 
 
 def test_sorting() -> None:
