@@ -52,9 +52,32 @@ class Names:
     sizes: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """How functions are called.
+
+    Attributes:
+        words: what callers have to know.
+        declared: what is declared before the functions.
+        last: their last parameter.
+    """
+
+    words: str
+    declared: tuple[str, ...] = ()
+    last: str = "void *workspace"
+
+
+HOST = Convention(
+    "Arrays are row-major and do not overlap. A workspace is memory of at least as many bytes as the "
+    "function's _workspace tells for the same sizes, or NULL where it tells 0; it tells -1 for sizes "
+    "that the function does not take. Functions allocate nothing and have no state: threads may call "
+    "them at once, each with a workspace of its own. What is not NUMR_OK has written nothing."
+)
+
+
 def names(recording: Recording) -> Names:
     """The names of a function's parameters; sizes and inputs keep theirs before outputs do."""
-    taken = {"workspace", *_WORDS}
+    taken = {"workspace", "context", *_WORDS}
 
     def free(name: str) -> str:
         while name in taken:
@@ -67,7 +90,7 @@ def names(recording: Recording) -> Names:
     return Names(inputs, tuple(free(a.name) for a in recording.outputs), sizes)
 
 
-def parameters(recording: Recording) -> list[str]:
+def parameters(recording: Recording, last: str = HOST.last) -> list[str]:
     """The parameters of a function, as C declares them."""
     called = names(recording)
     return [
@@ -80,7 +103,7 @@ def parameters(recording: Recording) -> list[str]:
             for a, n in zip(recording.outputs, called.outputs, strict=True)
         ),
         *(f"int64_t {n}" for n in called.sizes),
-        "void *workspace",
+        last,
     ]
 
 
@@ -89,13 +112,16 @@ def sizes(recording: Recording) -> str:
     return ", ".join(f"int64_t {n}" for n in names(recording).sizes) or "void"
 
 
-def header(called: str, recordings: Sequence[Recording], build: str) -> str:
+def header(
+    called: str, recordings: Sequence[Recording], build: str, convention: Convention = HOST
+) -> str:
     """The text of `<called>.h`.
 
     Args:
         called: the bundle's name.
         recordings: its functions.
         build: the command that builds a program with it.
+        convention: how its functions are called.
     """
     guard = f"{called.upper()}_H"
     return "\n".join(
@@ -104,12 +130,7 @@ def header(called: str, recordings: Sequence[Recording], build: str) -> str:
             " *",
             f" *     {build}",
             " *",
-            *_comment(
-                "Arrays are row-major and do not overlap. A workspace is memory of at least as many bytes as the "
-                "function's _workspace tells for the same sizes, or NULL where it tells 0; it tells -1 for sizes "
-                "that the function does not take. Functions allocate nothing and have no state: threads may call "
-                "them at once, each with a workspace of its own. What is not NUMR_OK has written nothing."
-            ),
+            *_comment(convention.words),
             " */",
             f"#ifndef {guard}",
             f"#define {guard}",
@@ -129,7 +150,8 @@ def header(called: str, recordings: Sequence[Recording], build: str) -> str:
             'extern "C" {',
             "#endif",
             "",
-            *(line for r in recordings for line in _function(called, r)),
+            *convention.declared,
+            *(line for r in recordings for line in _function(called, r, convention.last)),
             "/* Names, shapes, dtypes and versions, as JSON. */",
             f"const char *{abi.metadata_name(called)}(void);",
             "",
@@ -143,7 +165,7 @@ def header(called: str, recordings: Sequence[Recording], build: str) -> str:
     )
 
 
-def _function(called: str, recording: Recording) -> list[str]:
+def _function(called: str, recording: Recording, last: str) -> list[str]:
     name = abi.function_name(called, recording.name)
     about = [line for part in recording.doc.splitlines() for line in _comment(part) or [" *"]]
     if about:
@@ -163,7 +185,7 @@ def _function(called: str, recording: Recording) -> list[str]:
         "/*",
         *about,
         " */",
-        f"int {name}({', '.join(parameters(recording))});",
+        f"int {name}({', '.join(parameters(recording, last))});",
         f"int64_t {name}_workspace({sizes(recording)});",
         "",
     ]

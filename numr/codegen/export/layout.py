@@ -50,7 +50,7 @@ def layout(recording: Recording, bytes_of: Callable[[Memory], Formula] = host_by
         for memory in here:
             if memory.number in made.places:
                 continue
-            size = _rounded(bytes_of(memory))
+            size = rounded(bytes_of(memory))
             spare = free.get(size.text)
             if spare:
                 made.places[memory.number] = spare.pop()
@@ -59,11 +59,12 @@ def layout(recording: Recording, bytes_of: Callable[[Memory], Formula] = host_by
                 made.blocks.append(size)
         for memory in here:
             if last[memory] == number:
-                size = _rounded(bytes_of(memory))
+                size = rounded(bytes_of(memory))
                 free.setdefault(size.text, []).append(made.places[memory.number])
     return made
 
 
-def _rounded(size: Formula) -> Formula:
+def rounded(size: Formula) -> Formula:
+    """A size in bytes, made a multiple of the alignment."""
     unit = Formula.of(ALIGNMENT)
     return (size + Formula.of(ALIGNMENT - 1)) // unit * unit

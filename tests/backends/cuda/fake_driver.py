@@ -53,7 +53,7 @@ from tests.backends.cuda.fake_abi import (
 from tests.backends.cuda.fake_device import FakeDevice, Operation, Stream, run
 from tests.backends.cuda.fake_functions import Functions
 from tests.backends.cuda.fake_graphs import Executable, Node
-from tests.backends.cuda.fake_kernels import Fault, Loaded
+from tests.backends.cuda.fake_kernels import Fault, Loaded, Module
 
 _ALWAYS = ("cuInit", "cuGetErrorName", "cuGetErrorString", "cuDriverGetVersion")
 
@@ -120,7 +120,8 @@ class FakeDriver:
         self.faults: list[str] = []
         self.lock = threading.RLock()
         self.functions: dict[int, tuple[FakeDevice, Loaded]] = {}
-        self.modules: dict[int, tuple[FakeDevice, Loaded]] = {}
+        self.modules: dict[int, tuple[FakeDevice, Module]] = {}
+        self.held: dict[int, dict[str, int]] = {}
         self.graphs: dict[int, dict[int, Node]] = {}
         self.executables: dict[int, Executable] = {}
         self.events: dict[int, tuple[FakeDevice, Operation | None]] = {}

@@ -22,9 +22,10 @@ from tests.backends.cuda.fake_abi import (
     Word,
     put,
 )
-from tests.backends.cuda.fake_device import handles, run
+from tests.backends.cuda.fake_device import FakeDevice, handles, run
 from tests.backends.cuda.fake_graphs import GraphFunctions
-from tests.backends.cuda.fake_kernels import Loaded
+from tests.backends.cuda.fake_kernels import Module
+from tests.backends.cuda.fake_synchronous import SynchronousFunctions
 
 if TYPE_CHECKING:
     from tests.backends.cuda.fake_driver import FakeDriver
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 QUEUE = 4096
 
 
-class Functions(GraphFunctions):
+class Functions(GraphFunctions, SynchronousFunctions):
     """The functions; the annotation of a parameter is how C takes it."""
 
     def __init__(self, driver: FakeDriver) -> None:
@@ -117,17 +118,34 @@ class Functions(GraphFunctions):
 
     def cuModuleLoadData(self, module: Out8, image: Word) -> None:
         handle = next(handles)
-        self.driver.modules[handle] = self.driver.current, Loaded(ctypes.string_at(image))
+        device = self.driver.current
+        made = Module(ctypes.string_at(image))
+        self.driver.modules[handle] = device, made
+        self.driver.held[handle] = {n: device.lend(a) for n, a in made.arrays.items()}
         put(ctypes.c_void_p, module, handle)
 
     def cuModuleGetFunction(self, function: Out8, module: Word, name: Word) -> None:
-        device, loaded = self.driver.modules[module]
-        assert device is self.driver.current, "a module of another context"
-        if ctypes.string_at(name).decode() != loaded.entry:
+        device, made = self._module(module)
+        loaded = made.kernel(ctypes.string_at(name).decode())
+        if loaded is None:
             raise CudaError(NOT_FOUND)
         handle = next(handles)
         self.driver.functions[handle] = device, loaded
         put(ctypes.c_void_p, function, handle)
+
+    def cuModuleGetGlobal_v2(self, pointer: Out8, nbytes: Out, module: Word, name: Word) -> None:
+        _, made = self._module(module)
+        called = ctypes.string_at(name).decode()
+        if called not in made.arrays:
+            raise CudaError(NOT_FOUND)
+        put(ctypes.c_uint64, pointer, self.driver.held[module][called])
+        if nbytes:
+            put(ctypes.c_size_t, nbytes, made.arrays[called].nbytes)
+
+    def _module(self, module: int) -> tuple[FakeDevice, Module]:
+        device, made = self.driver.modules[module]
+        assert device is self.driver.current, "a module of another context"
+        return device, made
 
     def prepared(self, function: int, blocks: int, threads: int, extra: int) -> Callable[[], None]:
         """What a kernel will do with the words it is given now."""

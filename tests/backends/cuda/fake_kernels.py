@@ -10,6 +10,7 @@ import ast
 import contextlib
 import itertools
 import json
+import re
 from collections.abc import Generator, Sequence
 from types import SimpleNamespace
 from typing import Any
@@ -23,6 +24,10 @@ from numr.codegen.backends.cuda.print import WARP, CudaPrinter
 from numr.codegen.kernel import Kernel
 
 MAGIC = "fake kernel "
+# What modules of PTX may have: artifacts by the kernels' names.
+KNOWN: dict[str, bytes] = {}
+_ENTRY = re.compile(r"^\.visible \.entry (\w+)\(([^)]*)\)", re.M)
+_ARRAY = re.compile(r"^\.visible \.global \.align 64 \.u64 (\w+)\[(\d+)\] = \{([^}]*)\};", re.M)
 
 
 class Fault(Exception):
@@ -40,6 +45,35 @@ def artifact(kernel: Kernel) -> bytes:
         "text": CudaPrinter().launched(kernel),
     }
     return (MAGIC + json.dumps(described)).encode()
+
+
+class Module:
+    """What an image holds: an artifact its one kernel; PTX those of `KNOWN`, whose parameters it has to have,
+    and arrays."""
+
+    def __init__(self, image: bytes) -> None:
+        text = image.decode()
+        self.artifacts: dict[str, bytes] = {}
+        self.arrays: dict[str, np.ndarray[Any, Any]] = {}
+        self.parameters: dict[str, int] = {}
+        if text.startswith(MAGIC):
+            self.artifacts[json.loads(text[len(MAGIC) :])["entry"]] = image
+            return
+        assert text.startswith(("//", ".version")), "neither PTX nor an artifact"
+        for entry, parameters in _ENTRY.findall(text):
+            self.artifacts[entry] = KNOWN[entry]
+            self.parameters[entry] = len(re.findall(r"\.param \.u64", parameters))
+        for name, length, words in _ARRAY.findall(text):
+            self.arrays[name] = np.array([int(w, 16) for w in words.split(",")], np.uint64)
+            assert len(self.arrays[name]) == int(length)
+
+    def kernel(self, entry: str) -> Loaded | None:
+        """A kernel by name; None if it has none of that name."""
+        if entry not in self.artifacts:
+            return None
+        loaded = Loaded(self.artifacts[entry])
+        assert self.parameters.get(entry, loaded.words) == loaded.words, "its number of parameters"
+        return loaded
 
 
 class Loaded:

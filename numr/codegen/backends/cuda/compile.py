@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -210,11 +211,11 @@ def _around(kernel: Kernel, inner: str, params: list[tuple[str, str]]) -> str:
     return "\n".join(lines)
 
 
-def to_ptx(text: str, capability: tuple[int, int], fast_math: bool) -> str:
-    """PTX for devices of a compute capability, from LLVM text.
+def to_ptx(texts: Sequence[str], capability: tuple[int, int], fast_math: bool) -> str:
+    """PTX for devices of a compute capability: one module, from the LLVM texts of kernels.
 
     Raises:
-        RuntimeError: with NVVM's message, for text it does not take.
+        RuntimeError: with NVVM's message, for text or a compute capability that it does not take.
     """
     tools = toolchain()
     nvvm = tools.nvvm
@@ -224,9 +225,10 @@ def to_ptx(text: str, capability: tuple[int, int], fast_math: bool) -> str:
         options += ["-ftz=1", "-prec-div=0", "-prec-sqrt=0"]
     program = nvvm.create_program()
     try:
-        data = text.encode()
         try:
-            nvvm.add_module_to_program(program, data, len(data), "kernel")
+            for k, text in enumerate(texts):
+                data = text.encode()
+                nvvm.add_module_to_program(program, data, len(data), f"kernel {k}")
             nvvm.lazy_add_module_to_program(
                 program, tools.libdevice, len(tools.libdevice), "libdevice"
             )
@@ -270,4 +272,4 @@ def to_cubin(ptx: str, capability: tuple[int, int]) -> bytes:
 
 def compile_kernel(kernel: Kernel, capability: tuple[int, int], fast_math: bool) -> str:
     """A kernel's PTX."""
-    return to_ptx(llvm_text(kernel, fast_math), capability, fast_math)
+    return to_ptx([llvm_text(kernel, fast_math)], capability, fast_math)

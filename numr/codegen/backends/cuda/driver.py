@@ -65,6 +65,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "cuCtxSynchronize": (),
     "cuModuleLoadData": (_address, _address),
     "cuModuleGetFunction": (_address, _address, _address),
+    "cuModuleGetGlobal_v2": (_address, _address, _address, _address),
     "cuLaunchKernel": (_address, *[_unsigned] * 7, _address, _address, _address),
     "cuMemPoolGetAttribute": (_address, _int, _address),
     "cuMemPoolSetAttribute": (_address, _int, _address),
@@ -165,6 +166,36 @@ class Loaded:
 
     function: Any
     written: tuple[bool, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """Machine code in the device's memory."""
+
+    device: DriverDevice
+    handle: Any
+
+    def kernel(self, entry: str, written: tuple[bool, ...]) -> Loaded:
+        """A kernel by its name; `written` says which of its buffers it writes."""
+        function = _address()
+        with self.device.within():
+            self.device.call(
+                "cuModuleGetFunction", ctypes.byref(function), self.handle, entry.encode()
+            )
+        return Loaded(function, written)
+
+    def address(self, name: str) -> int:
+        """Where an array is that the module holds."""
+        pointer, size = _word(), _size()
+        with self.device.within():
+            self.device.call(
+                "cuModuleGetGlobal_v2",
+                ctypes.byref(pointer),
+                ctypes.byref(size),
+                self.handle,
+                name.encode(),
+            )
+        return pointer.value
 
 
 class DriverDevice:
@@ -306,13 +337,16 @@ class DriverDevice:
         ptx = compiler.compile_kernel(kernel, self.capability, fast_math)
         return compiler.to_cubin(ptx, self.capability)
 
-    def load(self, kernel: Kernel, artifact: bytes) -> Any:
-        module, function = _address(), _address()
+    def load(self, kernel: Kernel, artifact: bytes) -> Loaded:
         written = tuple(b.written for b in kernel.buffers)
+        return self.module(artifact).kernel(kernel.entry, written)
+
+    def module(self, artifact: bytes) -> Module:
+        """Machine code of several kernels, in the device's memory."""
+        handle = _address()
         with self.within():
-            self.call("cuModuleLoadData", ctypes.byref(module), artifact)
-            self.call("cuModuleGetFunction", ctypes.byref(function), module, kernel.entry.encode())
-        return Loaded(function, written)
+            self.call("cuModuleLoadData", ctypes.byref(handle), artifact)
+        return Module(self, handle)
 
     def launcher(
         self, loaded: Any, blocks: int, threads: int, points: int, sizes: Sequence[int]
