@@ -152,8 +152,8 @@ const OPERATIONS = {
   "*": (a, b) => a * b,
   "//": (a, b) => Math.floor(a / b),
   "%": (a, b) => a - b * Math.floor(a / b),
-  min: Math.min,
-  max: Math.max,
+  min: (a, b) => Math.min(a, b),
+  max: (a, b) => Math.max(a, b),
 };
 
 /** The value of a formula: a number, a symbol, or an operation and its operands. */

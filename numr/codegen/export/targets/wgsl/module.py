@@ -115,11 +115,12 @@ def _doc(function: Recording) -> list[str]:
     if lines:
         lines.append("")
     for tag, described in (("takes", function.inputs), ("returns", function.outputs)):
-        lines += [f"{tag} {_text(a)}" for a in described]
+        lines += [f"{tag} {array_text(a)}" for a in described]
     return lines
 
 
-def _text(a: Argument) -> str:
+def array_text(a: Argument) -> str:
+    """An array to read: name, dtype, shape, unit and doc."""
     unit = f" in {a.unit}" if a.unit else ""
     doc = f": {a.doc}" if a.doc else ""
     return f"{a.name}, {a.dtype} [{', '.join(map(str, a.shape))}]{unit}{doc}"

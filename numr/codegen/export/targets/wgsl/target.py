@@ -153,6 +153,8 @@ def device_bytes(memory: Memory) -> Formula:
     word = Formula.of(4)
     if memory.dtype.kind == "b":
         return memory.length * word
+    if memory.dtype.itemsize % 4 == 0:
+        return memory.bytes
     return (memory.bytes + Formula.of(3)) // word * word
 
 
