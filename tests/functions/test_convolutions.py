@@ -11,6 +11,7 @@ from scipy import signal
 
 import numr as nr
 from numr import errors
+from tests.autodiff.every_order import check
 from tests.functions.support import agree, slope, value
 
 RNG = np.random.default_rng(5)
@@ -222,6 +223,39 @@ def test_derivatives(table: Any, name: str) -> None:
         up, down = (float(nr.jit(along)(*moved(s)).item()) for s in (1, -1))
         second = np.sum(value(reverse[k]) * d)
         assert abs((up - down) / 2 / step - second) < 1e-6 * (1 + abs(second))
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_options(seed: int) -> None:
+    """Strides, paddings, dilations, groups and channels as they come: values, and derivatives in every
+    order of modes."""
+    rng = np.random.default_rng(seed)
+    spatial, back = 1 + seed % 2, bool(seed // 2 % 2)
+    draw = lambda low, high: tuple(int(v) for v in rng.integers(low, high, spatial))
+    groups, inputs, outputs, batch = (int(v) for v in rng.integers(1, (4, 3, 3, 3)))
+    taps, stride, dilation = draw(1, 4), draw(1, 4), draw(1, 3)
+    reach = [d * (k - 1) + 1 for d, k in zip(dilation, taps, strict=True)]
+    common = {"stride": stride, "dilation": dilation, "groups": groups}
+    if back:
+        lengths = draw(1, 4)
+        cut = tuple(int(rng.integers(0, (r + 1) // 2)) for r in reach)
+        extra = tuple(int(rng.integers(0, s)) for s in stride)
+        w = rng.normal(size=(groups * inputs, outputs, *taps))
+        g = (nr.conv_transpose1d, nr.conv_transpose2d)[spatial - 1]
+        f = lambda x, w, b: g(x, w, b, padding=cut, output_padding=extra, **common)
+        oracle = lambda x, w, b: transposed(x, w, b, stride, cut, extra, dilation, groups)
+    else:
+        lengths = tuple(r + int(v) for r, v in zip(reach, draw(0, 5), strict=True))
+        widths = tuple((int(a), int(b)) for a, b in rng.integers(0, 3, (spatial, 2)))
+        w = rng.normal(size=(groups * outputs, inputs, *taps))
+        g = (nr.conv1d, nr.conv2d)[spatial - 1]
+        f = lambda x, w, b: g(x, w, b, padding=widths, **common)
+        oracle = lambda x, w, b: convolved(x, w, b, stride, widths, dilation, groups)
+    x = rng.normal(size=(batch, groups * inputs, *lengths))
+    b = rng.normal(size=groups * outputs)
+    np.testing.assert_allclose(nr.jit(f)(x, w, b), oracle(x, w, b), rtol=1e-12, atol=1e-12)
+    first, second, _ = check(f, None, [x / 4, w / 4, b], "leaf")
+    assert first and second
 
 
 def test_derivatives_of_composites() -> None:
