@@ -1,4 +1,5 @@
-"""Products of matrices: in tiles that the lanes of a point share, and small ones element by element.
+"""Products of matrices: in tiles that the lanes of a point share, and small ones element by element; on processors
+of one lane a few rows at a time.
 
 Where there are few results and each is a long sum, the sums are made in pieces, each a point's or a
 tile's own, and added up by one kernel more.
@@ -7,6 +8,7 @@ tile's own, and added up by one kernel more.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from numr.codegen.expansions.field import Field
 from numr.codegen.expansions.plan import Expansion, Launch, Operands, Plan, row_major
@@ -23,6 +25,8 @@ TILED_FROM = 32 * 32
 # So many points of one lane, or tiles, keep a device busy; shorter pieces are not worth adding up.
 BUSY_POINTS, BUSY_TILES = 4096, 64
 SHORTEST = 256
+# A processor makes so many rows at once, of so many terms of each sum, so that what it loads serves often.
+ROWS = 4
 
 
 def expand(call: Operands) -> Expansion:
@@ -31,6 +35,8 @@ def expand(call: Operands) -> Expansion:
     while (2 * across) ** 2 <= call.lanes:
         across *= 2
     kernels = [_by_element(call), _added_up(call)]
+    if call.lanes == 1:
+        kernels.append(_by_rows(call))
     tiled = across > 1 and call.dtypes[0].kind != "c"
     if tiled:
         kernels.append(_by_tile(call, across))
@@ -43,6 +49,9 @@ def expand(call: Operands) -> Expansion:
         batch = 1
         for length in lead:
             batch *= length
+        # Rows of the result are made from rows of y, which have to be runs of memory.
+        if call.lanes == 1 and not call.device.trips and n != 1 and strides[1][-1] == 1:
+            return _rows_plan(batch, m, n, k, shapes, strides)
         by_tile = tiled and typical(m * n) >= TILED_FROM
         points = batch * -(-m // tile) * -(-n // tile) if by_tile else batch * m * n
         # How many elements deep a piece may be for this device, and how many pieces keep it busy.
@@ -76,6 +85,22 @@ def expand(call: Operands) -> Expansion:
         return made
 
     return Expansion(kernels, plan, strided=True)
+
+
+def _rows_plan(
+    batch: int,
+    m: int,
+    n: int,
+    k: int,
+    shapes: Sequence[tuple[int, ...]],
+    strides: Sequence[tuple[int, ...]],
+) -> Plan:
+    (xb, yb) = (_batch_stride(*pair) for pair in zip(shapes, strides, strict=True))
+    sizes = (m, n, k, xb, strides[0][-2], strides[0][-1], yb, strides[1][-2])
+    made = Plan()
+    points = batch * -(-m // ROWS)
+    made.launches.append(Launch(2, (("in", 0), ("in", 1), ("out", 0)), sizes, points))
+    return made
 
 
 def _batch_stride(shape: tuple[int, ...], strides: tuple[int, ...]) -> int:
@@ -120,6 +145,48 @@ def _added_up(call: Operands) -> Kernel:
         with w.loop(0, pieces) as p:
             w.add_to(total, w.load(pieces_of, start + p * count))
         w.store(out, point, total)
+    return w.kernel()
+
+
+def _by_rows(call: Operands) -> Kernel:
+    """A point makes ROWS rows, adding up multiples of y's rows, along which the innermost loop runs."""
+    w = Writer(call.index)
+    f = Field(w, call.dtypes[0])
+    x, y, out = f.buffer(), f.buffer(), f.buffer(written=True)
+    m, n, k, xb, xi, xk, yb, yk = (w.size() for _ in range(8))
+
+    def add(rows: Sequence[tuple[Any, Any]], b: Any, first: Any, depth: int) -> None:
+        factors = [
+            [f.load(x, source + (first + d) * xk) for d in range(depth)] for source, _ in rows
+        ]
+        lines = [b * yb + (first + d) * yk for d in range(depth)]
+        with w.loop(0, n) as j:
+            values = [f.load(y, line + j) for line in lines]
+            for (_, target), given in zip(rows, factors, strict=True):
+                total = f.variable(f.load(out, target + j))
+                for factor, value in zip(given, values, strict=True):
+                    f.add_to(total, factor * value)
+                f.store(out, target + j, total)
+
+    def make(b: Any, first: Any, count: int) -> None:
+        rows = [(b * xb + (first + q) * xi, (b * m + first + q) * n) for q in range(count)]
+        with w.loop(0, n) as j:
+            for _, target in rows:
+                f.store(out, target + j, f.number(0))
+        whole = (k // ROWS) * ROWS
+        with w.loop(0, k // ROWS) as step:
+            add(rows, b, step * ROWS, ROWS)
+        with w.loop(whole, k) as s:
+            add(rows, b, s, 1)
+
+    with w.grid() as point:
+        blocks = (m + (ROWS - 1)) // ROWS
+        first, b = (point % blocks) * ROWS, point // blocks
+        whole = first + ROWS <= m
+        with w.when(whole):
+            make(b, first, ROWS)
+        with w.when(~whole), w.loop(first, m) as i:
+            make(b, i, 1)
     return w.kernel()
 
 

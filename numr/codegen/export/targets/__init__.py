@@ -1,0 +1,1 @@
+"""The targets of export, a folder each."""

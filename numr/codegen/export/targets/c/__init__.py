@@ -1,0 +1,1 @@
+"""Target "c": one C11 source and its header."""
