@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ class Web(Wgsl):
         return made
 
 
-def _described(recordings: Sequence[Recording]) -> list[Mapping[str, Any]]:
+def _described(recordings: Sequence[Recording]) -> list[dict[str, Any]]:
     """What the page says of each function."""
     found = []
     for recording in recordings:

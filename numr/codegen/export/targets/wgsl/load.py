@@ -15,12 +15,12 @@ from numr.codegen.backends.webgpu import memory
 from numr.codegen.backends.webgpu.backend import parameters
 from numr.codegen.backends.webgpu.gpu import Pipeline, gpu, launcher
 from numr.codegen.export.manifest import value
+from numr.codegen.export.steps import run
 from numr.dtypes import as_dtype
 from numr.errors import DeviceError
 
 # Launchers that a function keeps: one for each kernel with its sizes.
 _KEPT = 4096
-Sizes = Mapping[str, int]
 Array = np.ndarray[Any, Any]
 
 
@@ -84,46 +84,27 @@ class _Program:
             "const": [memory.upload(c) for c in self.constants],
             "temp": [blocks[b] for b in self.program["temporaries"]],
         }
-        self._run(self.program["steps"], known, given)
+        run(self.program["steps"], known, given, self)
         return [memory.download(out) for out in given["out"]]
 
-    def _run(self, steps: Sequence[Mapping[str, Any]], sizes: Sizes, given: Any) -> None:
-        def buffers(step: Mapping[str, Any]) -> list[Any]:
-            return [given[kind][number] for kind, number in step["buffers"]]
-
-        for step in steps:
-            if "kernel" in step:
-                self._launch(step["kernel"], buffers(step), step["sizes"], step["points"], sizes)
-            elif "repeat" in step:
-                bound = buffers(step)
-                which = "first"
-                while True:
-                    _clear(bound[-1])
-                    self._launch(step["repeat"], bound, step[which], step["points"], sizes)
-                    if not _number(bound[-1], "int32"):
-                        break
-                    which = "again"
-            elif "loop" in step:
-                for k in range(1, value(step["count"], sizes) + 1):
-                    self._run(step["steps"], {**sizes, step["loop"]: k}, given)
-            elif "while" in step:
-                kind, number = step["while"]
-                while True:
-                    self._run(step["test"], sizes, given)
-                    if not _number(given[kind][number], "bool"):
-                        break
-                    self._run(step["steps"], sizes, given)
-            else:
-                kind, number = step["switch"]
-                chosen = _number(given[kind][number], step["dtype"])
-                self._run(step["cases"][chosen], sizes, given)
-
-    def _launch(
-        self, kernel: str, buffers: Sequence[Any], values: Sequence[Any], points: Any, sizes: Sizes
+    def launch(
+        self, kernel: str, buffers: Sequence[Any], sizes: tuple[int, ...], points: int
     ) -> None:
-        grid = value(points, sizes)
-        if grid > 0:
-            self._launcher(kernel, tuple(value(v, sizes) for v in values), grid)(*buffers)
+        """Record a launch."""
+        self._launcher(kernel, sizes, points)(*buffers)
+
+    def clear(self, flag: Any) -> None:
+        """Make a buffer's int32 zero."""
+        block = flag.storage.block
+        device = block.pool.device
+        with device.lock, device.watched():
+            block.last_use = device.batch
+            device.encoder().clear_buffer(block.buffer, 0, 4)
+
+    def number(self, buffer: Any, dtype: str) -> int:
+        """The number in a buffer."""
+        kind = as_dtype(dtype).dtype
+        return int(memory.download(memory.WebGpuArray(buffer.storage, (1,), kind))[0])
 
     def _launcher_of(
         self, kernel: str, values: tuple[int, ...], points: int
@@ -153,16 +134,3 @@ def _constants(described: Sequence[Mapping[str, Any]], data: bytes) -> Iterator[
         shape = tuple(one["shape"])
         dtype = as_dtype(one["dtype"]).dtype
         yield np.frombuffer(data, dtype, prod(shape), one["offset"]).reshape(shape)
-
-
-def _clear(flag: Any) -> None:
-    block = flag.storage.block
-    with block.pool.device.lock:
-        block.last_use = block.pool.device.batch
-        block.pool.device.encoder().clear_buffer(block.buffer, 0, 4)
-
-
-def _number(buffer: Any, dtype: str) -> int:
-    """The number in a buffer."""
-    kind = as_dtype(dtype).dtype
-    return int(memory.download(memory.WebGpuArray(buffer.storage, (1,), kind))[0])
