@@ -17,7 +17,7 @@ from numr.ir.formulas import symbols_of
 from numr.ir.node import Node
 from numr.ir.symbolic import Scope, Symbolic
 from numr.ir.text import Canonical
-from numr.jit import Traced
+from numr.jit import Jitted, Traced
 
 # Typical sizes, each symbol its own: primes, so that formulas that differ seldom have one value.
 _FIRST = (1009, 1013, 1019, 1021, 1031, 1033, 1039, 1049, 1051, 1061, 1063, 1069, 1087, 1091)
@@ -129,8 +129,8 @@ def _trace(
             [next(queue) if isinstance(leaf, Spec) else leaf for leaf in leaves]
         ), {}
 
-    fun = getattr(fun, "_fun", fun) if type(fun).__name__ == "Jitted" else fun
-    result = Traced(name, fun, rebuild, specs)
+    inner = fun._fun if isinstance(fun, Jitted) else fun
+    result = Traced(name, inner, rebuild, specs)
     return result, (Canonical([*result.params, *result.captured], result.outputs), scope)
 
 

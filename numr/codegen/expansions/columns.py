@@ -51,22 +51,26 @@ class Columns:
 
 def launches(
     call: Operands,
-    costs: Sequence[int],
+    count: int,
+    cost: Callable[[int], int],
     around: int,
     buffers: Sequence[Place],
     *sizes: int,
     batch: int,
     kernel: int = 0,
 ) -> list[Launch]:
-    """Launches over columns of so many rounds each, `around` of them before and after."""
+    """Launches over `count` columns of `cost(k)` rounds each, `around` of them before and after."""
     most = call.device.trips
+    if most is None:
+        return [Launch(kernel, tuple(buffers), (*sizes, 0, count), batch, around)]
     found, begin, rounds = [], 0, around
-    for k, cost in enumerate(costs):
-        if most is not None and rounds + cost > most and k > begin:
+    for k in range(count):
+        more = cost(k)
+        if rounds + more > most and k > begin:
             found.append((begin, k, rounds))
             begin, rounds = k, around
-        rounds += cost
-    found.append((begin, len(costs), rounds))
+        rounds += more
+    found.append((begin, count, rounds))
     return [Launch(kernel, tuple(buffers), (*sizes, b, e), batch, r) for b, e, r in found]
 
 

@@ -63,8 +63,11 @@ def cholesky(call: Operands) -> Expansion:
         made = Plan()
         buffers = (("in", 0), ("out", 0), made.temporary((batch,), f.part))
         cost_of = share(call)
-        costs = [1 + cost_of(n - k) + cost_of((n - 1 - k) ** 2) for k in range(n)]
-        made.launches += launches(call, costs, 2 * cost_of(n * n), buffers, n, batch=batch)
+
+        def cost(k: int) -> int:
+            return 1 + cost_of(n - k) + cost_of((n - 1 - k) ** 2)
+
+        made.launches += launches(call, n, cost, 2 * cost_of(n * n), buffers, n, batch=batch)
         return made
 
     return Expansion([w.kernel()], plan)
@@ -114,8 +117,11 @@ def triangular_solve(call: Operands) -> Expansion:
         (n, m), batch = shapes[1][-2:], batch_of(shapes[1])
         buffers = (("in", 0), ("in", 1), ("out", 0), made.temporary((batch,), f.part))
         cost_of = share(call)
-        costs = [1 + cost_of(m) + cost_of((n - 1 - k) * m) for k in range(n)]
-        made.launches += launches(call, costs, 2 * cost_of(n * m), buffers, n, m, batch=batch)
+
+        def cost(k: int) -> int:
+            return 1 + cost_of(m) + cost_of((n - 1 - k) * m)
+
+        made.launches += launches(call, n, cost, 2 * cost_of(n * m), buffers, n, m, batch=batch)
         return made
 
     return Expansion([w.kernel()], plan)
@@ -147,22 +153,28 @@ def eliminate(key: str, call: Operands) -> Expansion:
         state = made.temporary((batch, 3), real_part_dtype(call.dtypes[0]))
         cost_of = share(call)
         pivot = 2 * combining(call)
-        costs = [
-            pivot + 2 * cost_of(n - k) + cost_of(n) + cost_of((n - 1 - k) ** 2) for k in range(n)
-        ]
+
+        def elimination(k: int) -> int:
+            return pivot + 2 * cost_of(n - k) + cost_of(n) + cost_of((n - 1 - k) ** 2)
+
         if not solves:
             buffers: tuple[Place, ...] = (("in", 0), work, ("out", 0), state)
-            made.launches += launches(call, costs, cost_of(n * n), buffers, n, batch=batch)
+            around = cost_of(n * n)
+            made.launches += launches(call, n, elimination, around, buffers, n, batch=batch)
             return made
         m = shapes[1][-1] if key == "solve" else n
         if not n * m:
             return made
-        costs = [c + cost_of(m) + cost_of((n - 1 - k) * m) for k, c in enumerate(costs)]
-        costs += [1 + cost_of(m) + cost_of((n - 1 - k) * m) for k in range(n)]
+
+        def cost(k: int) -> int:
+            """Of eliminating a column, or after all of those of substituting one."""
+            own, k = (elimination(k), k) if k < n else (1, k - n)
+            return own + cost_of(m) + cost_of((n - 1 - k) * m)
+
         around = cost_of(n * n) + 2 * cost_of(n * m)
         given = (("in", 1),) if key == "solve" else ()
         buffers = (("in", 0), *given, work, ("out", 0), state)
-        made.launches += launches(call, costs, around, buffers, n, m, batch=batch)
+        made.launches += launches(call, 2 * n, cost, around, buffers, n, m, batch=batch)
         return made
 
     return Expansion([kernel], plan)

@@ -30,13 +30,21 @@ def qr(call: Operands) -> Expansion:
         rounds = 2 * cost(m * n) + 2 * combining(call)
         made.launches.append(Launch(0, (("in", 0), work, facts), (m, n), batch, rounds))
         one = 1 + combining(call)
-        costs = [one + 2 * cost(m - k) + cost(n - k) * (2 * (m - k) + 1) for k in range(n)]
         buffers = (work, factors)
-        made.launches += launches(call, costs, 0, buffers, m, n, batch=batch, kernel=1)
-        costs = [1 + cost(width - k) * (2 * (m - k) + 1) for k in reversed(range(n))]
+
+        def reflecting(k: int) -> int:
+            return one + 2 * cost(m - k) + cost(n - k) * (2 * (m - k) + 1)
+
+        def undoing(k: int) -> int:
+            k = n - 1 - k  # the last one first
+            return 1 + cost(width - k) * (2 * (m - k) + 1)
+
+        made.launches += launches(call, n, reflecting, 0, buffers, m, n, batch=batch, kernel=1)
         around = cost(m * width) + cost(2 * m * width)
         forming = (work, factors, facts, ("out", 0))
-        made.launches += launches(call, costs, around, forming, m, n, width, batch=batch, kernel=2)
+        made.launches += launches(
+            call, n, undoing, around, forming, m, n, width, batch=batch, kernel=2
+        )
         return made
 
     return Expansion(kernels, plan)

@@ -18,6 +18,7 @@ from numr.codegen.expansions.field import Field
 from numr.codegen.expansions.plan import Expansion, Launch, Operands, Plan
 from numr.codegen.expansions.write import Term, Writer
 from numr.codegen.kernel import Buffer, Kernel
+from numr.ir.symbolic import digits
 
 # Sweeps over all pairs, and one more each time their number doubles. A handful is enough; a launch goes
 # on without work when a sweep has turned nothing.
@@ -59,9 +60,14 @@ def svd(call: Operands) -> Expansion:
             cost = share(call)
             coefficients = made.temporary((batch, width), call.dtypes[0])
             one = 1 + 4 * combining(call)
-            costs = [one + 3 * cost(m) * (j + 2) + 2 * cost(j) * (m + 1) for j in range(width)]
             buffers = (("out", 0), coefficients)
-            made.launches += launches(call, costs, 0, buffers, m, width, batch=batch, kernel=4)
+
+            def completing(j: int) -> int:
+                return one + 3 * cost(m) * (j + 2) + 2 * cost(j) * (m + 1)
+
+            made.launches += launches(
+                call, width, completing, 0, buffers, m, width, batch=batch, kernel=4
+            )
             rounds = cost(width) * (3 * m + n + 1) + cost(3 * m * width)
             made.launches.append(Launch(3, (("out", 0), _FACTS), (m, n, width), batch, rounds))
         return made
@@ -84,9 +90,11 @@ def _plan(call: Operands, made: Plan, m: int, n: int, width: int, batch: int) ->
     begun = 2 * cost(m * n) + cost(n * n) + cost(n) * (n + 2) + 3 * combining(call)
     buffers = (("in", 0), _WORK, _TURNS, _FACTS)
     made.launches.append(Launch(0, buffers, (m, n), batch, begun))
-    steps = (SWEEPS + n.bit_length()) * (2 * pairs - 1)
-    costs = [1 + cost(pairs) * (2 * m + n + 1) + combining(call)] * steps
-    made.launches += launches(call, costs, 0, (_WORK, _TURNS, _STATE), m, n, batch=batch, kernel=1)
+    steps = (SWEEPS + digits(n)) * (2 * pairs - 1)
+    turning = 1 + cost(pairs) * (2 * m + n + 1) + combining(call)
+    made.launches += launches(
+        call, steps, lambda k: turning, 0, (_WORK, _TURNS, _STATE), m, n, batch=batch, kernel=1
+    )
     rounds = cost(n) * (2 * m + 2 * n + 2) + cost(2 * m * width)
     sorting = (_WORK, _TURNS, _FACTS, _LENGTHS, ("out", 0))
     made.launches.append(Launch(2, sorting, (m, n, width), batch, rounds))
