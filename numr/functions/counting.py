@@ -12,7 +12,14 @@ from numr.dtypes import int64
 from numr.errors import DTypeError, ShapeError, TracedValueError, UnsupportedError
 from numr.functions.declare import ORDERED
 from numr.functions.manipulation import ravel
-from numr.functions.operands import default_float, node_of, plain, promoted
+from numr.functions.operands import (
+    default_float,
+    is_traced,
+    length_of,
+    node_of,
+    plain,
+    promoted,
+)
 from numr.ir.node import Node
 from numr.primitives import elementwise as E
 from numr.primitives import mathematics as M
@@ -24,24 +31,12 @@ from numr.primitives.shape import SLICE, broadcast_to, full_like, reshape
 from numr.primitives.source import IOTA, STOP_GRADIENT, const, size_of
 
 
-def is_traced(node: Node) -> bool:
-    """Whether a node's values are not known while a function is traced."""
-    return node.trace is not None and node.trace.blocker() is not None
-
-
-def checked_size(name: str, size: Any) -> int:
-    """A length that the user gave for a result of unknown length."""
-    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
-        raise ShapeError(f"{name}: size is a length, an integer from 0 on, not {size!r}")
-    return size
-
-
-def needs_size(name: str, argument: str, node: Node) -> TracedValueError:
+def needs_size(name: str, fix: str, node: Node) -> TracedValueError:
     """The error for a result whose length depends on values that are not known."""
     return TracedValueError(
         f"{name}: the length of its result depends on values of x, of shape {plain(node.shape)} and "
         f"dtype {node.dtype}, which are not known while the function is traced\n"
-        f"  give {argument}=..., a length that holds all"
+        f"  {fix}, a length that holds all"
     )
 
 
@@ -103,13 +98,13 @@ def bincount(
         raise ShapeError(f"bincount: x is a vector, and its shape is {plain(node.shape)}")
     if length is None:
         if is_traced(node):
-            raise needs_size("bincount", "length", node)
+            raise needs_size("bincount", "give length=...", node)
         values = np.asarray(from_node(node))
         if values.size and values.min() < 0:
             raise ShapeError(f"bincount: x has no negative values, and {values.min()} is one")
         length = int(values.max()) + 1 if values.size else 0
         length = max(length, minlength)
-    length = max(checked_size("bincount", length), minlength)
+    length = max(length_of("bincount", "length", length), minlength)
     amounts = _weights("bincount", weights, node, node.shape)
     return from_node(_tally(E.cast(node, int64), amounts, length))
 
@@ -156,7 +151,8 @@ def histogram(
     shape = given.shape
     node = ravel(from_node(given)).node
     amounts = _weights("histogram", weights, node, shape)
-    if isinstance(bins, int):
+    if not isinstance(bins, (list, tuple)) and np.ndim(bins) == 0:
+        bins = length_of("histogram", "bins", bins)
         if bins < 1:
             raise ShapeError(f"histogram: bins is at least 1, not {bins}")
         low, high = _ends(node, range)
@@ -267,7 +263,7 @@ def unique(
     wanted = (return_index, return_inverse, return_counts)
     if size is None:
         if is_traced(node):
-            raise needs_size("unique", "size", node)
+            raise needs_size("unique", "give size=...", node)
         value = np.asarray(from_node(node))
         distinct: Any = np.unique  # whose type has no place for requests that are variables
         found = distinct(value, *wanted, equal_nan=equal_nan)
@@ -277,7 +273,7 @@ def unique(
         if return_inverse:
             parts[1 + return_index] = parts[1 + return_index].reshape(value.shape)
         return tuple(map(to_array, parts))
-    length = checked_size("unique", size)
+    length = length_of("unique", "size", size)
     flat = ravel(from_node(node)).node
     results = _distinct(flat, node.shape, length, fill_value, equal_nan)
     values, *others = map(from_node, results)

@@ -11,7 +11,7 @@ from numr import messages
 from numr.array import Array, from_node, to_array
 from numr.errors import ShapeError, UnsupportedError
 from numr.functions.manipulation import as_tuple, ravel
-from numr.functions.operands import node_of, normalized_axis, plain, promoted
+from numr.functions.operands import is_traced, length_of, node_of, normalized_axis, plain, promoted
 from numr.ir.node import Node
 from numr.primitives import shape as P
 from numr.primitives.elementwise import cast
@@ -346,6 +346,8 @@ def repeat(x: Any, repeats: Any, /, axis: int | None = None) -> Array:
     if not isinstance(repeats, int):
         from numr.functions.indexing import take
 
+        if isinstance(repeats, Array) and is_traced(repeats.node):
+            length_of("repeat", "repeats", repeats)
         places = np.repeat(np.arange(int(node.shape[place])), np.asarray(repeats))
         return take(from_node(node), places, axis=place)
     shape = (*node.shape[: place + 1], repeats, *node.shape[place + 1 :])

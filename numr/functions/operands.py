@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from numr import dtypes, messages
 from numr.array import Array, from_node, to_array
 from numr.dtypes import DType, float32, float64, result_type
-from numr.errors import AxisError, DTypeError
+from numr.errors import AxisError, DTypeError, ShapeError, TracedValueError
 from numr.ir.dims import Size, unify
 from numr.ir.node import Node
 from numr.primitives.elementwise import cast, in_range
@@ -27,6 +28,33 @@ _KIND_NAMES = {
     "f": "floating",
     "c": "complex",
 }
+
+
+def is_traced(node: Node) -> bool:
+    """Whether a node's values are not known while a function is traced."""
+    return node.trace is not None and node.trace.blocker() is not None
+
+
+def length_of(name: str, argument: str, value: Any) -> int:
+    """A number from 0 on that decides a shape, as the user gave it.
+
+    Raises:
+        TracedValueError: for a value that is not known while a function is traced.
+        ShapeError: for what is no such number.
+    """
+    if isinstance(value, Array) and is_traced(value.node):
+        raise TracedValueError(
+            f"{name}: {argument} decides a shape, and is a traced value\n"
+            f"  give a number of Python's; static_argnums makes it one where it is an argument"
+        )
+    if not isinstance(value, int):
+        try:
+            value = operator.index(value)
+        except TypeError:
+            value = value.item() if isinstance(value, Array) and value.shape == () else value
+    if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+        raise ShapeError(f"{name}: {argument} is a length, an integer from 0 on, not {value!r}")
+    return value
 
 
 class Weak:

@@ -14,7 +14,14 @@ from numr.functions.declare import ORDERED
 from numr.functions.indexing import take, take_along_axis
 from numr.functions.logic import where
 from numr.functions.manipulation import count
-from numr.functions.operands import default_float, normalized_axes, normalized_axis, plain, promoted
+from numr.functions.operands import (
+    default_float,
+    length_of,
+    normalized_axes,
+    normalized_axis,
+    plain,
+    promoted,
+)
 from numr.functions.reductions import Axes
 from numr.functions.searching import argsort
 from numr.ir.node import Node
@@ -107,7 +114,8 @@ def topk(x: Any, k: int, /, *, axis: int = -1, largest: bool = True) -> TopK:
     """
     (node,), _ = promoted("topk", (x,), ORDERED)
     place = normalized_axis("topk", axis, node.rank)
-    if not isinstance(k, int) or not 0 <= k <= node.shape[place]:
+    k = length_of("topk", "k", k)
+    if k > node.shape[place]:
         raise ShapeError(
             f"topk: k is from 0 to {int(node.shape[place])}, the length of axis {place} of x of shape "
             f"{plain(node.shape)}, not {k!r}"

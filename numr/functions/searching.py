@@ -6,12 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numr import messages
 from numr.array import Array, from_node, to_array
 from numr.dtypes import int32, int64
 from numr.errors import ShapeError, UnsupportedError
 from numr.functions.declare import ORDERED
-from numr.functions.operands import node_of, normalized_axis, plain, promoted
+from numr.functions.operands import (
+    is_traced,
+    length_of,
+    node_of,
+    normalized_axis,
+    plain,
+    promoted,
+)
 from numr.ir.node import Node
 from numr.ir.symbolic import digits
 from numr.primitives import sorting as S
@@ -151,10 +157,12 @@ def _bisected(line: Node, values: Node, right: bool) -> Node:
 
 def _known(name: str, x: Any) -> Any:
     """The values of an array, on which the shape of a result depends."""
+    from numr.functions.counting import needs_size
+
     node = node_of(x)
-    if node.trace is not None and node.trace.blocker() is not None:
-        error = messages.traced_value(name, plain(node.shape), node.dtype, node.location)
-        raise error
+    if is_traced(node):
+        other = "nonzero" if name == "argwhere" else "unique"
+        raise needs_size(name, f"use numr.{other} with size=...", node)
     return np.asarray(from_node(node))
 
 
@@ -185,13 +193,13 @@ def nonzero(
         >>> nr.jit(lambda x: nr.nonzero(x, size=3, fill_value=-1))(nr.asarray([0, 5, 6, 0]))
         (numr.Array([ 1,  2, -1]),)
     """
-    from numr.functions.counting import checked_size, is_traced, needs_size, positions
+    from numr.functions.counting import needs_size, positions
 
     node = node_of(x)
     if node.rank == 0:
         raise ShapeError("nonzero needs at least one axis; nr.atleast_1d adds it")
     if size is not None:
-        length = checked_size("nonzero", size)
+        length = length_of("nonzero", "size", size)
         if isinstance(fill_value, tuple) and len(fill_value) != node.rank:
             raise ShapeError(
                 f"nonzero: fill_value {fill_value} has not one number for each axis of x, of shape "
@@ -199,7 +207,7 @@ def nonzero(
             )
         return positions(node, length, fill_value)
     if is_traced(node):
-        raise needs_size("nonzero", "size", node)
+        raise needs_size("nonzero", "give size=...", node)
     return tuple(to_array(p) for p in np.nonzero(_known("nonzero", x)))
 
 
@@ -265,7 +273,11 @@ def unique_all(x: Any, /) -> UniqueAll:
         >>> nr.unique_all(nr.asarray([2, 1, 2])).inverse_indices
         numr.Array([1, 0, 1])
     """
-    value = _known("unique_all", x)
+    return _all("unique_all", x)
+
+
+def _all(name: str, x: Any) -> UniqueAll:
+    value = _known(name, x)
     values, first, inverse, counts = np.unique(
         value, return_index=True, return_inverse=True, return_counts=True, equal_nan=False
     )
@@ -290,7 +302,7 @@ def unique_counts(x: Any, /) -> UniqueCounts:
         >>> nr.unique_counts(nr.asarray([2, 1, 2])).counts
         numr.Array([1, 2])
     """
-    found = unique_all(x)
+    found = _all("unique_counts", x)
     return UniqueCounts(found.values, found.counts)
 
 
@@ -311,7 +323,7 @@ def unique_inverse(x: Any, /) -> UniqueInverse:
         >>> nr.unique_inverse(nr.asarray([2, 1, 2])).values
         numr.Array([1, 2])
     """
-    found = unique_all(x)
+    found = _all("unique_inverse", x)
     return UniqueInverse(found.values, found.inverse_indices)
 
 

@@ -11,7 +11,7 @@ from numr.array import Array, from_node, to_array
 from numr.dtypes import bool_, int64
 from numr.errors import DTypeError, ShapeError
 from numr.functions.indexing import Selection, without_scalar_masks
-from numr.functions.operands import node_of, normalized_axis, operand, plain
+from numr.functions.operands import length_of, node_of, normalized_axis, operand, plain
 from numr.ir.node import Node
 from numr.primitives import mathematics as M
 from numr.primitives import shape as P
@@ -297,6 +297,7 @@ def _segments(name: str, data: Any, segment_ids: Any, num_segments: int | None, 
     if num_segments is None:
         value = np.asarray(from_node(ids))
         num_segments = int(value.max()) + 1 if value.size else 0
+    num_segments = length_of(name, "num_segments", num_segments)
     if num_segments == 0 and ids.shape[0] == 0:
         return from_node(P.broadcast_to(like(node, 0), (0, *node.shape[1:])))
     if num_segments < 1:

@@ -32,6 +32,14 @@ def test_bincount(dtype: str) -> None:
         np.testing.assert_allclose(np.asarray(got), want, rtol=1e-13, atol=1e-14)
 
 
+def test_lengths_are_numbers_of_any_kind() -> None:
+    agree(tuple(nr.histogram(X, np.int64(4))), np.histogram(X, 4), 1e-13, 1e-15)
+    agree(nr.topk(X, np.int32(3)).values, np.sort(X)[:-4:-1])
+    agree(nr.bincount(I, length=nr.asarray(7)), np.bincount(I, minlength=7))
+    static = nr.jit(lambda x, k: nr.topk(x, k).values, static_argnums=1)
+    np.testing.assert_array_equal(static(X, 2), np.sort(X)[:-3:-1])
+
+
 def test_bincount_awkward() -> None:
     agree(nr.bincount(np.array([], int)), np.array([], int))
     agree(nr.bincount(np.array([], int), minlength=2), np.zeros(2, int))
@@ -192,6 +200,40 @@ def test_polyval(n: int) -> None:
         (lambda: nr.jit(nr.bincount)(I), errors.TracedValueError, ("bincount", "length=", "(40,)")),
         (lambda: nr.jit(nr.unique)(I), errors.TracedValueError, ("unique", "size=", "(40,)")),
         (lambda: nr.jit(nr.nonzero)(I), errors.TracedValueError, ("nonzero", "size=", "int64")),
+        *(
+            (
+                lambda name=name: nr.jit(getattr(nr, name))(I),
+                errors.TracedValueError,
+                (name, "of shape (40,) and dtype int64", fix),
+            )
+            for name, fix in (
+                ("unique_values", "use numr.unique with size=..."),
+                ("unique_counts", "use numr.unique with size=..."),
+                ("unique_inverse", "use numr.unique with size=..."),
+                ("unique_all", "use numr.unique with size=..."),
+                ("argwhere", "use numr.nonzero with size=..."),
+            )
+        ),
+        (
+            lambda: nr.jit(lambda x, k: nr.topk(x, k))(X, 2),
+            errors.TracedValueError,
+            ("topk: k decides a shape, and is a traced value", "static_argnums"),
+        ),
+        (
+            lambda: nr.jit(lambda x, n: nr.histogram(x, n))(X, 2),
+            errors.TracedValueError,
+            ("histogram: bins decides a shape",),
+        ),
+        (
+            lambda: nr.jit(lambda x, i, n: nr.segment_sum(x, i, n))(X[:40], I, 7),
+            errors.TracedValueError,
+            ("segment_sum: num_segments decides a shape",),
+        ),
+        (
+            lambda: nr.jit(lambda x, r: nr.repeat(x, r))(I, I),
+            errors.TracedValueError,
+            ("repeat: repeats decides a shape",),
+        ),
         (lambda: nr.nonzero(I, size=2, fill_value=(1, 2)), errors.ShapeError, ("(1, 2)", "(40,)")),
         (lambda: nr.nonzero(I, size=1.5), errors.ShapeError, ("1.5",)),
         (lambda: nr.nonzero(np.array(1)), errors.ShapeError, ("atleast_1d",)),
