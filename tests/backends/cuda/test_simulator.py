@@ -12,11 +12,12 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 # Factorizations take a Python thread for each of 64 lanes a minute and more; a few samples of them do.
-SLOW = "[det- or [inv- or [solve- or slogdet- or -complex-cuda]"
+SLOW = "[det- or [inv- or [solve- or slogdet- or [eigh or [svd or [qr or [lstsq or -complex-cuda]"
+SHORT = "det-1 or solve-1 or inv-1 or eigh-4 or svd-4 or qr-4"
 SUITES = {
     "tests/backends/cuda/kernels": (20, ""),
-    "tests/backends/test_conformance.py": (1000, f"not ({SLOW}) or det-1 or solve-1 or inv-1"),
-    "tests/backends/test_derivatives.py": (140, "not (det or inv or solve or cholesky)"),
+    "tests/backends/test_conformance.py": (1000, f"not ({SLOW}) or {SHORT}"),
+    "tests/backends/test_derivatives.py": (140, "not (det or inv or solve or cholesky or eigh or svd or qr or lstsq)"),
     "tests/backends/test_transforms.py": (40, "elementwise or softmax or update or looping"),
     "tests/backends/test_loops.py": (
         5,
