@@ -58,7 +58,8 @@ def _recorded(
     known: Recording, sized: Sized, hints: Sequence[int], names: Names, target: Target, fast: bool
 ) -> Recording:
     graph, scope = sized
-    recorder = Recorder(target.name, target.capabilities, target.rounds, scope)
+    library = getattr(target, "library", ())
+    recorder = Recorder(target.name, target.capabilities, target.rounds, scope, library)
     program = build_program(graph, hints, recorder, fast)  # type: ignore[arg-type]
     run = bind(program, graph.sizes, len(graph.inputs), recorder)  # type: ignore[arg-type]
     arrays = []

@@ -6,14 +6,17 @@ arrays that stand for memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
 
 from numr.codegen.controlled import Controlled
+from numr.codegen.export.library import LIBRARY
 from numr.codegen.export.record import (
     Launch,
+    Library,
     Loop,
     Memory,
     Repeat,
@@ -71,11 +74,20 @@ class Recorder:
         capabilities: what the target's devices can do.
         rounds: how many rounds of a loop kernel one launch may run.
         scope: the sizes of the graph.
+        library: keys of the calls that a library of the target's makes, such as "matmul:f64".
     """
 
-    library: Mapping[str, Callable[..., Any]] = {}
-
-    def __init__(self, name: str, capabilities: Capabilities, rounds: int, scope: Scope) -> None:
+    def __init__(
+        self,
+        name: str,
+        capabilities: Capabilities,
+        rounds: int,
+        scope: Scope,
+        library: Collection[str] = (),
+    ) -> None:
+        self.library: Mapping[str, Callable[..., Any]] = {
+            key: partial(LIBRARY[key.partition(":")[0]], self, key) for key in library
+        }
         self.name = name
         self.capabilities = capabilities
         self.rounds = rounds
@@ -109,6 +121,18 @@ class Recorder:
             self.steps.append(Launch(built, buffers, formulas(sizes), formula(points)))
 
         return launch
+
+    def call(
+        self,
+        key: str,
+        arrays: Sequence[RecordedArray],
+        shapes: Sequence[Sequence[int]],
+        strides: Sequence[Sequence[int]],
+    ) -> None:
+        """A library's function."""
+        buffers = tuple(a.storage for a in arrays)
+        layouts = (tuple(map(formulas, group)) for group in (shapes, strides))
+        self.steps.append(Library(key, buffers, *layouts))
 
     def repeat(
         self, stage: Stage, n_buffers: int, built: int, sizes: Sequence[int]

@@ -19,6 +19,8 @@ class Target(Protocol):
         name: what users pass as `target`.
         capabilities: what the devices it is for can do.
         rounds: how many rounds of a loop kernel one launch may run.
+
+    A target may have `library`, the keys of calls that a library makes for it, such as "matmul:f64".
     """
 
     name: str

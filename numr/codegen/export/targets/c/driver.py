@@ -5,7 +5,7 @@ The calling convention is in `codegen/export/abi.py`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from numr.codegen.export.header import Names, names, parameters, sizes
 from numr.codegen.export.layout import ALIGNMENT, layout
@@ -21,6 +21,7 @@ from numr.codegen.export.record import (
     While,
     buffers_of,
 )
+from numr.codegen.export.targets.c import blas
 from numr.codegen.export.targets.c.printer import takes_points, wrapped
 from numr.codegen.export.targets.c.spelling import Use, bound, position, stored
 from numr.ir.formulas import Formula
@@ -37,7 +38,6 @@ class Driver:
         recording: what it does.
         kernels: the C name of each of its kernels.
         constants: the C name of each of its constants.
-        library: prints a step that calls a library.
         use: notes that a function of the prelude is called.
     """
 
@@ -47,14 +47,12 @@ class Driver:
         recording: Recording,
         kernels: Sequence[str],
         constants: Sequence[str],
-        library: Callable[[Library, Sequence[str], Use], Iterator[str]],
         use: Use,
     ) -> None:
         self.name = name
         self.recording = recording
         self.kernels = kernels
         self.constants = constants
-        self.library = library
         self.use = use
         self.called: Names = names(recording)
         self.layout = layout(recording)
@@ -105,6 +103,12 @@ class Driver:
             if n.least < 0
         } | {m.length.text: m.length for m in recording.memories if m.length.least < 0}
         holds += [f"{self.formula(n)} < 0" for n in lengths.values()]
+        for s in _all(recording.steps):
+            if not isinstance(s, Library):
+                continue
+            holds += [
+                f"{self.formula(n)} > {blas.MOST}" for n in blas.counted(s) if n.number is None
+            ]
         for test in dict.fromkeys(holds):
             yield f"if ({test}) {{"
             yield "    return -1;"
@@ -112,7 +116,8 @@ class Driver:
 
     def _largest(self, formulas: Sequence[Formula]) -> str:
         """A sum of products of sizes that no formula's value, or any part of it, exceeds."""
-        counts = {s.symbol: s.count for s in _loops(self.recording.steps)}
+        steps = _all(self.recording.steps)
+        counts = {s.symbol: s.count for s in steps if isinstance(s, Loop)}
         products: dict[tuple[str, ...], int] = {}
         for formula in formulas:
             own: dict[tuple[str, ...], int] = {}
@@ -210,7 +215,8 @@ class Driver:
             elif isinstance(s, Switch):
                 yield from self.switch(s, depth)
             else:
-                lines = self.library(s, [self.memory(m) for m in s.buffers], self.use)
+                buffers = [self.memory(m) for m in s.buffers]
+                lines = blas.gemm(s, buffers, self.formula, self.use("numr_max_i64"))
                 yield from (pad + line for line in lines)
 
     def launch(
@@ -242,16 +248,17 @@ class Driver:
 _OPPOSITE = {">=": "<", "==": "!=", "!=": "=="}
 
 
-def _loops(steps: Sequence[Step]) -> Iterator[Loop]:
+def _all(steps: Sequence[Step]) -> Iterator[Step]:
+    """Steps and those inside of them."""
     for s in steps:
+        yield s
         if isinstance(s, Loop):
-            yield s
-            yield from _loops(s.steps)
+            yield from _all(s.steps)
         elif isinstance(s, While):
-            yield from _loops([*s.test, *s.steps])
+            yield from _all([*s.test, *s.steps])
         elif isinstance(s, Switch):
             for case in s.cases:
-                yield from _loops(case)
+                yield from _all(case)
 
 
 def _formulas(recording: Recording, workspace: Formula) -> Iterator[Formula]:
@@ -265,24 +272,14 @@ def _formulas(recording: Recording, workspace: Formula) -> Iterator[Formula]:
         yield total
     yield from (c.formula for c in recording.conditions)
     yield from (m.bytes for m in recording.memories)
-    yield from _of_steps(recording.steps)
-
-
-def _of_steps(steps: Sequence[Step]) -> Iterator[Formula]:
-    for s in steps:
+    for s in _all(recording.steps):
         if isinstance(s, Launch):
             yield from (s.points, *s.sizes)
         elif isinstance(s, Repeat):
             yield from (s.points, *s.first, *s.again)
         elif isinstance(s, Loop):
             yield s.count
-            yield from _of_steps(s.steps)
-        elif isinstance(s, While):
-            yield from _of_steps([*s.test, *s.steps])
-        elif isinstance(s, Switch):
-            for case in s.cases:
-                yield from _of_steps(case)
-        else:
+        elif isinstance(s, Library):
             yield from (n for group in (*s.shapes, *s.strides) for n in group)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from numr.codegen.export import abi
-from numr.codegen.export.record import Launch, Library, Memory, Recording, Repeat, launches_in
+from numr.codegen.export.record import Launch, Memory, Recording, Repeat, launches_in
+from numr.codegen.export.targets.c import blas
 from numr.codegen.export.targets.c.driver import Driver
 from numr.codegen.export.targets.c.prelude import Prelude
 from numr.codegen.export.targets.c.printer import CPrinter
-from numr.codegen.export.targets.c.spelling import Use, literal, stored
+from numr.codegen.export.targets.c.spelling import literal, stored
 from numr.codegen.kernel import Kernel
 from numr.dtypes import as_dtype, real_part_dtype
 
@@ -41,6 +42,7 @@ def source(called: str, recordings: Sequence[Recording], build: str, openmp: boo
             " */",
             f'#include "{called}.h"',
             "",
+            *([f"#include <{blas.HEADER}>"] if any("cblas_" in f for f in functions) else []),
             "#include <math.h>",
             "#include <stdbool.h>",
             "#include <string.h>",
@@ -81,10 +83,7 @@ class _Source:
         ]
         constants = [self.constant(c) for c in recording.constants]
         name = abi.function_name(self.called, recording.name)
-        return Driver(name, recording, names, constants, self.library, self.prelude.use).text()
-
-    def library(self, step: Library, buffers: Sequence[str], use: Use) -> Iterator[str]:
-        raise NotImplementedError(step.key)
+        return Driver(name, recording, names, constants, self.prelude.use).text()
 
     def kernel(self, kernel: Kernel, recording: Recording, steps: Sequence[Launch | Repeat]) -> str:
         """The name of a kernel's function."""

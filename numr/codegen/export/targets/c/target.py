@@ -11,6 +11,7 @@ from numr import messages
 from numr.codegen.export.header import header
 from numr.codegen.export.record import Recording
 from numr.codegen.export.target import Files
+from numr.codegen.export.targets.c import blas
 from numr.codegen.export.targets.c.source import source
 from numr.codegen.target import Capabilities
 
@@ -32,6 +33,11 @@ class C:
     @property
     def capabilities(self) -> Capabilities:
         return Capabilities(interrupted=False)
+
+    @property
+    def library(self) -> frozenset[str]:
+        """What CBLAS does instead of kernels."""
+        return blas.KEYS if self.blas else frozenset()
 
     def options(self, **options: Any) -> C:
         for name, value in options.items():
