@@ -90,7 +90,7 @@ function array(description, argument, value) {
   const data = Type.from(whole);
   if (lengths.length === argument.shape.length) return { argument, data, lengths, count: data.length / parts };
   if (lengths.length === 1) return { argument, data, count: data.length / parts };
-  throw wrong(`nested ${lengths.length} deep`);
+  throw wrong(lengths.length ? `nested ${lengths.length} deep` : `a ${typeof value}`);
 }
 
 function isBuffer(value) {
