@@ -18,14 +18,14 @@ bin = .venv/bin
 peers = .venv-bench/bin
 cuda_peers = .venv-bench-cuda/bin
 
-.PHONY: help demo test test-gpu driver lint bench bench-webgpu bench-cuda clean
+.PHONY: help demo test test-gpu driver browser lint bench bench-webgpu bench-cuda clean
 help:
 	@sed -n 's/^# //p' Makefile
 
 demo: .venv/.demo
 	$(bin)/python examples/logistic_newton.py
 
-test: .venv/.test driver
+test: .venv/.test driver browser
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy numr
@@ -102,6 +102,16 @@ driver: .venv/.test
 			&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq mesa-vulkan-drivers libvulkan1 >/dev/null; } \
 		|| { echo "no WebGPU adapter: install a graphics driver with Vulkan, Metal or Direct3D 12; on"; \
 			echo "Debian or Ubuntu: sudo apt-get install mesa-vulkan-drivers libvulkan1"; exit 1; }
+
+# Exported web pages run in a browser without a window, their modules in Node, and TypeScript checks their types.
+browsing = chromium chromium-driver nodejs node-typescript
+browser:
+	@{ command -v chromedriver && command -v node && command -v tsc; } >/dev/null \
+		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+			&& echo "installing $(browsing)" && apt-get update -qq \
+			&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(browsing) >/dev/null; } \
+		|| { echo "no browser for the tests: install chromedriver with Chromium, Node, and TypeScript; on Debian:"; \
+			echo "sudo apt-get install $(browsing)"; exit 1; }
 
 clean:
 	rm -rf .venv .venv-bench .venv-bench-cuda .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist \
