@@ -66,3 +66,32 @@ def _panel(axis: Any, title: str, name: str, case: Case, row: Mapping[str, Any])
     axis.tick_params(labelsize=8, length=0)
     for side in ("top", "right", "bottom"):
         axis.spines[side].set_visible(False)
+
+
+def chain(path: Path, rows: Sequence[Mapping[str, Any]]) -> bool:
+    """Writes the memory of a gradient over the depth of a chain; False where matplotlib is missing."""
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+    except ImportError:
+        return False
+    figure, axis = pyplot.subplots(figsize=(6, 4), layout="constrained")
+    depths = [row["depth"] for row in rows]
+    for name, label, colour in (
+        ("whole", "without checkpoints", COLOURS["numba"]),
+        ("segments", "in segments, with checkpoint", COLOURS["numr"]),
+    ):
+        axis.plot(depths, [row[name]["planned"] / 2**20 for row in rows], color=colour, label=label)
+        measured = [row[name]["measured"] / 2**20 for row in rows]
+        axis.plot(depths, measured, "o", color=colour, label="measured")
+    axis.set_xscale("log", base=2)
+    axis.set_yscale("log", base=2)
+    axis.set_xticks(depths, list(map(str, depths)))
+    axis.set_xlabel("layers")
+    axis.set_ylabel("peak memory of the gradient beyond its arguments, MiB")
+    axis.legend(frameon=False)
+    figure.savefig(path, dpi=110)
+    pyplot.close(figure)
+    return True

@@ -32,14 +32,14 @@ def inputs() -> dict[str, Any]:
     }
 
 
-def pendulum(xp: Any, scan: Any):
+def pendulum(xp: Any, scan: Any, steps: int = STEPS):
     """Angle and speed at the end; of one pendulum, or of arrays of them."""
 
     def swing(angle, speed, pull):
         def step(state, _):
             return runge_kutta(lambda angle, speed: (speed, -pull * xp.sin(angle)), state, H), None
 
-        return scan(step, (angle, speed), length=STEPS)[0]
+        return scan(step, (angle, speed), length=steps)[0]
 
     return swing
 
