@@ -165,6 +165,34 @@ def test_linear_algebra(check: Check, device: str) -> None:
     assert np.isnan(nr.jit(nr.linalg.cholesky, device=device)(-np.eye(2)).numpy()[0, 0])
 
 
+def rebuilt(x: Any) -> Any:
+    """From its factors, whose signs are free, and what three of them share with a vector (of the largest
+    eigenvalues, which are well apart)."""
+    u, s, vh = nr.linalg.svd(x, full_matrices=False)
+    w, v = nr.linalg.eigh(nr.conj(x.mT) @ x)
+    q, r = nr.linalg.qr(x)
+    line = nr.ones(x.shape[-1], dtype=x.dtype)
+    size = nr.abs(nr.linalg.vecdot(line, nr.matrix_transpose(v)[..., -3:, :])) ** 2
+    return (u * s[..., None, :]) @ vh, s, (v * w[..., None, :]) @ nr.conj(v.mT), w, q, r, size
+
+
+def test_decompositions(check: Check, device: str) -> None:
+    """Also where rounds are more than this driver lets a loop be, and of low rank, whose vectors are any."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5, 4))
+    check(rebuilt, rng.normal(size=(70, 66)))
+    check(rebuilt, x + 1j * x[::-1])
+    check(lambda x: rebuilt(x)[:2], rng.normal(size=(5, 3, 3)).astype(np.float32), tolerance=1e-4)
+    check(nr.grad(lambda x: sum(nr.sum(nr.sin(part)) for part in rebuilt(x)[:2])), x)
+    low = np.outer([1.0, 2.0, 2.0, 0.0], [3.0, 4.0, 0.0])
+    for x in (low, 0 * low, 1e-200 * low, 1e200 * low):
+        u, s, vh = (p.numpy() for p in nr.jit(nr.linalg.svd, device=device)(x))
+        np.testing.assert_allclose(s, np.linalg.svd(x)[1], atol=1e-14 * s.max())
+        np.testing.assert_allclose((u[:, :3] * s) @ vh[:3], x, atol=1e-14 * s.max())
+        for v in (u, vh):
+            np.testing.assert_allclose(np.conj(v.T) @ v, np.eye(len(v)), atol=1e-14)
+
+
 def test_columns_and_updates_longer_than_this_driver_lets_a_loop_be(check: Check) -> None:
     rng = np.random.default_rng(0)
     x, places = rng.normal(size=(70_001, 5)), rng.integers(0, 50, 70_001)

@@ -38,8 +38,8 @@ uint32 uint64 uint8 unique_all unique_counts unique_inverse unique_values unstac
 zeros zeros_like __array_api_version__ __array_namespace_info__
 """
 STANDARD_LINALG = """
-cholesky cross det diagonal inv matmul matrix_norm matrix_power matrix_transpose outer slogdet solve
-tensordot trace vecdot vector_norm
+cholesky cross det diagonal eigh eigvalsh inv matmul matrix_norm matrix_power matrix_rank
+matrix_transpose outer pinv qr slogdet solve svd svdvals tensordot trace vecdot vector_norm
 """
 
 

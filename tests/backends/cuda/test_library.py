@@ -113,7 +113,16 @@ def test_derivatives(cupy: FakeCupyLibrary) -> None:
 
     def f(s: Any, b: Any) -> Any:
         factor = nr.linalg.cholesky(s)
-        return nr.sum(nr.linalg.solve(s, b) ** 2) + nr.sum(factor * factor.T) + nr.linalg.det(s)
+        values = nr.linalg.eigh(s).eigenvalues + nr.linalg.svdvals(s)
+        triangle = nr.linalg.qr(s).R
+        solved = nr.linalg.solve(s, b)
+        return (
+            nr.sum(solved**2)
+            + nr.sum(factor * factor.T)
+            + nr.linalg.det(s)
+            + nr.sum(nr.sin(values))
+            + nr.sum(triangle**4)
+        )
 
     for transform in (nr.grad, nr.hessian):
         want = nr.jit(transform(f))(s, b)
