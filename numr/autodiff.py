@@ -315,11 +315,21 @@ def jvp(fun: Callable[..., Any], primals: Any, tangents: Any, has_aux: bool = Fa
 
 
 def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
-    """The value of `fun` and a function that pulls cotangents of it back to the arguments.
+    """The value of `fun` and a function that pulls cotangents of it back to the arguments (reverse mode).
+
+    Args:
+        fun: any function of arrays.
+        *primals: its arguments, floating (any pytrees).
+        has_aux: whether `fun` also returns data that is not differentiated.
 
     Returns:
         (output, pullback), and aux with `has_aux`. `pullback(ct)` takes a cotangent of the output's
         structure and returns a tuple with one cotangent per argument.
+
+    Raises:
+        GradientError: for integer arguments.
+        TreeMismatchError, ShapeError, GradientError: from `pullback`, for a cotangent of another structure,
+            shape or kind of dtype than the output's.
 
     Examples:
         >>> import numr as nr
@@ -341,8 +351,18 @@ def vjp(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
 def linearize(fun: Callable[..., Any], *primals: Any, has_aux: bool = False) -> Any:
     """The value of `fun` and its derivative there as a linear function of tangents.
 
+    Args:
+        fun: any function of arrays.
+        *primals: its arguments, floating (any pytrees).
+        has_aux: whether `fun` also returns data that is not differentiated.
+
     Returns:
         (output, push), and aux with `has_aux`. `push(*tangents)` takes one tangent per argument.
+
+    Raises:
+        GradientError: for integer arguments.
+        TreeMismatchError, ShapeError, GradientError: from `push`, for tangents of another structure, shape
+            or kind of dtype than the arguments'.
 
     Examples:
         >>> import numr as nr

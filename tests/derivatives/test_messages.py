@@ -100,6 +100,21 @@ CASES: dict[str, tuple[Callable[[], Any], type[Exception], tuple[str, ...]]] = {
         ShapeError,
         ("cotangents has shape (), its primal (3,)",),
     ),
+    "a cotangent of another structure": (
+        lambda: nr.vjp(lambda x: {"y": x}, X)[1](X),
+        TreeMismatchError,
+        ("cotangents and primals differ at cotangents", "a leaf against a dict"),
+    ),
+    "a tangent too many": (
+        lambda: nr.linearize(square, X)[1](X, X),
+        TreeMismatchError,
+        ("a tuple of 2 against a tuple of 1",),
+    ),
+    "a tangent of complex numbers": (
+        lambda: nr.linearize(square, X)[1](1j * X),
+        GradientError,
+        ("tangents[0] has dtype complex128, its primal float64",),
+    ),
     "a series that is one array": (
         lambda: nr.jet(square, (1.0,), nr.ones(3)),  # type: ignore[arg-type]
         TypeError,
