@@ -144,7 +144,7 @@ class Driver:
         yield "    }"
         nulls = [f"!{n}" for n in (*called.inputs, *called.outputs)]
         nulls.append(f"({_OWN}bytes > 0 && !workspace)")
-        yield from _joined("    if (", nulls, " || ", ") {")
+        yield from joined("    if (", nulls, " || ", ") {")
         yield "        return NUMR_NULL;"
         yield "    }"
         yield from self._blocks()
@@ -232,7 +232,7 @@ class Driver:
             arguments.insert(0, self.formula(points))
         elif points.number != 1:
             yield f"{pad}if ({self.formula(points)} > 0)"
-        yield from _joined(f"{pad}{self.kernels[kernel]}(", arguments, ", ", ");")
+        yield from joined(f"{pad}{self.kernels[kernel]}(", arguments, ", ", ");")
 
     def switch(self, s: Switch, depth: int) -> Iterator[str]:
         """The number is within range."""
@@ -283,7 +283,7 @@ def _formulas(recording: Recording, workspace: Formula) -> Iterator[Formula]:
             yield from (n for group in (*s.shapes, *s.strides) for n in group)
 
 
-def _joined(head: str, parts: Sequence[str], between: str, tail: str) -> Iterator[str]:
+def joined(head: str, parts: Sequence[str], between: str, tail: str) -> Iterator[str]:
     """Parts in lines that are not too long."""
     line = head
     for k, part in enumerate(parts):

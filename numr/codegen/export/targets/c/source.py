@@ -55,7 +55,7 @@ def source(called: str, recordings: Sequence[Recording], build: str, openmp: boo
             *made.constants.values(),
             *made.kernels.values(),
             *functions,
-            *_metadata(called, recordings),
+            *metadata(called, recordings),
         ]
     )
 
@@ -132,7 +132,8 @@ def _about(recording: Recording, kernel: Kernel, step: Launch | Repeat) -> str:
     return "\n".join(textwrap.wrap(f"/* {text} */", _WIDTH, subsequent_indent="   ")) + "\n"
 
 
-def _metadata(called: str, recordings: Sequence[Recording]) -> Iterator[str]:
+def metadata(called: str, recordings: Sequence[Recording]) -> Iterator[str]:
+    """The function that returns what the bundle says of itself."""
     text = abi.metadata(recordings)
     yield f"const char *{abi.metadata_name(called)}(void)"
     yield "{"
