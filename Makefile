@@ -1,6 +1,8 @@
 # make demo    a virtual environment, numr, and the main job on real data
 # make test    a virtual environment, everything the tests need, and all checks
 # make bench   numr beside its peers, which get an environment of their own
+# make bench-derivatives   what derivatives cost beside their functions; the tables go into
+#                  docs/performance.md
 # make bench-webgpu   numr beside hand-written WGSL on the first adapter
 # make test-gpu    the tests that need an NVIDIA GPU, which "make test" leaves out
 # make bench-cuda  numr on an NVIDIA GPU beside peers in an environment of their own, made here;
@@ -40,6 +42,9 @@ lint: .venv/.test
 
 bench: .venv/.bench .venv-bench/.peers
 	$(bin)/python benchmarks/run.py --peer-python $(peers)/python $(BENCH_ARGS)
+
+bench-derivatives: .venv/.bench
+	$(bin)/python -m benchmarks.derivatives --into docs/performance.md $(BENCH_ARGS)
 
 bench-webgpu: .venv/.test driver
 	$(bin)/python -m benchmarks.webgpu $(BENCH_ARGS)

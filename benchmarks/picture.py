@@ -90,7 +90,7 @@ def chain(path: Path, rows: Sequence[Mapping[str, Any]]) -> bool:
     axis.set_yscale("log", base=2)
     axis.set_xticks(depths, list(map(str, depths)))
     axis.set_xlabel("layers")
-    axis.set_ylabel("peak memory of the gradient beyond its arguments, MiB")
+    axis.set_ylabel("peak memory of the gradient, MiB")
     axis.legend(frameon=False)
     figure.savefig(path, dpi=110)
     pyplot.close(figure)
