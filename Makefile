@@ -3,6 +3,7 @@
 # make bench   numr beside its peers, which get an environment of their own
 # make bench-derivatives   what derivatives cost beside their functions; the tables go into
 #                  docs/performance.md
+# make bench-export   exported functions, called from C, beside CasADi's generated C
 # make bench-webgpu   numr beside hand-written WGSL on the first adapter
 # make test-gpu    the tests that need an NVIDIA GPU, which "make test" leaves out
 # make bench-cuda  numr on an NVIDIA GPU beside peers in an environment of their own, made here;
@@ -20,7 +21,7 @@ bin = .venv/bin
 peers = .venv-bench/bin
 cuda_peers = .venv-bench-cuda/bin
 
-.PHONY: help demo test test-gpu driver browser lint bench bench-webgpu bench-cuda clean
+.PHONY: help demo test test-gpu driver browser lint bench bench-export bench-webgpu bench-cuda clean
 help:
 	@sed -n 's/^# //p' Makefile
 
@@ -45,6 +46,9 @@ bench: .venv/.bench .venv-bench/.peers
 
 bench-derivatives: .venv/.bench
 	$(bin)/python -m benchmarks.derivatives --into docs/performance.md $(BENCH_ARGS)
+
+bench-export: .venv/.bench .venv-bench/.peers
+	$(bin)/python -m benchmarks.export --peer-python $(peers)/python $(BENCH_ARGS)
 
 bench-webgpu: .venv/.test driver
 	$(bin)/python -m benchmarks.webgpu $(BENCH_ARGS)

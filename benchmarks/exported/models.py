@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 LINKS = (0.4, 0.35, 0.3, 0.25, 0.15, 0.1)
-# The axes that the joints turn about, and the axis of each link in the frame of its joint.
-JOINTS, ALONG = (2, 1, 1, 0, 1, 0), (2, 0, 2, 0, 2, 0)
+# The axes that the joints turn about, and those that the links beyond them lie along.
+JOINTS, ALONG = (2, 1, 1, 0, 1, 0), (2, 0, 2, 0, 2, 1)
 STEP, GRAVITY = 0.01, 9.81
 
 
@@ -18,31 +18,14 @@ def rosenbrock(xp: Any, x: Any) -> Any:
 
 
 def arm(xp: Any, q: Any) -> Any:
-    """Where the hand of an arm of six joints is: rotations of frames, of which known zeros are left out."""
+    """Where the hand of an arm of six joints is: from the last link back, each joint turns what is beyond it."""
     c, s = xp.cos(q), xp.sin(q)
-    frame = [[float(i == j) for j in range(3)] for i in range(3)]
-    place = [0.0, 0.0, 0.0]
-    for k, axis in enumerate(JOINTS):
-        a, b = (axis + 1) % 3, (axis + 2) % 3
-        for row in frame:
-            u, v = row[a], row[b]
-            row[a] = _plus(_times(u, c[k]), _times(v, s[k]))
-            row[b] = _plus(_times(v, c[k]), _times(u, -s[k]))
-        place = [
-            _plus(p, _times(row[ALONG[k]], LINKS[k])) for p, row in zip(place, frame, strict=True)
-        ]
+    place: list[Any] = [0.0, 0.0, 0.0]
+    for k in reversed(range(len(LINKS))):
+        place[ALONG[k]] = place[ALONG[k]] + LINKS[k]
+        a, b = (JOINTS[k] + 1) % 3, (JOINTS[k] + 2) % 3
+        place[a], place[b] = c[k] * place[a] - s[k] * place[b], s[k] * place[a] + c[k] * place[b]
     return xp.stack(place)
-
-
-def _times(a: Any, b: Any) -> Any:
-    if isinstance(a, float) and a in (0.0, 1.0):
-        return b if a else 0.0
-    return a * b
-
-
-def _plus(a: Any, b: Any) -> Any:
-    known = [isinstance(x, float) and x == 0.0 for x in (a, b)]
-    return b if known[0] else a if known[1] else a + b
 
 
 def pendulum(xp: Any, y: Any, torque: Any) -> Any:
