@@ -228,7 +228,7 @@ class _SvdLeft(_Factor):
         return CONCAT(change, _completed(out, u1, outside), axis=out.rank - 1) if full else change
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
-        yield from tall_samples(rng, "f")
+        yield from tall_samples(rng, "f", square=True)
 
 
 def _without(u1: Node, x: Node) -> Node:
@@ -317,10 +317,7 @@ class _QrLeft(_Factor):
         return CONCAT(change, _completed(out, q1, outside), axis=out.rank - 1) if full else change
 
     def samples(self, rng: np.random.Generator) -> Iterator[Sample]:
-        for sample in tall_samples(rng, "fc"):
-            # A complex column that completes Q has a phase of its own.
-            sample.smooth &= not (sample.params["full"] and np.iscomplexobj(sample.operands[0]))
-            yield sample
+        yield from tall_samples(rng, "fc", square=True)
 
 
 class _QrRight(_Factor):
