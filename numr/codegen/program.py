@@ -44,7 +44,7 @@ from numr.dtypes import DType
 from numr.ir.body import bodies
 from numr.ir.dims import Extent
 from numr.ir.node import Node
-from numr.ir.symbolic import typical
+from numr.ir.symbolic import Symbolic, typical
 from numr.ir.text import Canonical
 from numr.primitives.loops import WHILE
 from numr.primitives.source import CONST, constant_value
@@ -85,7 +85,11 @@ def representatives(graph: Canonical) -> tuple[int, ...]:
     """A representative of each of a graph's sizes."""
     # A loop's state is written out number by number, if it is short.
     exact = SHORT if any(bodies(n) for n in graph.order) else UNROLL
-    return tuple(bucket(typical(n), exact) for n in graph.sizes)
+    # Where a length is a formula it may be any: nothing is written out that many times.
+    return tuple(
+        max(bucket(typical(n), 0), BUCKETS[1]) if isinstance(n, Symbolic) else bucket(n, exact)
+        for n in graph.sizes
+    )
 
 
 def compile_graph(
@@ -375,7 +379,9 @@ class _Assembler:
     def _launches(self, step: RegionStep, outputs: dict[tuple[str, int], int]) -> None:
         hints = dict(zip(self.graph.table.dims, self.hints, strict=False))
         schedule = choose(step.region, hints, self.device, config.get().deterministic)
-        limits = {dim: size for dim, size in hints.items() if size <= BUCKETS[-1]}
+        sizes = zip(self.graph.table.dims, self.graph.sizes, strict=False)
+        formulas = {dim for dim, n in sizes if isinstance(n, Symbolic)}
+        limits = {d: n for d, n in hints.items() if n <= BUCKETS[-1] and d not in formulas}
         lowered = lower(step.region, schedule, self.native, self.fast_math, limits)
         places = dict(outputs)
         for k, source in enumerate(step.sources):

@@ -124,6 +124,8 @@ class _Narrower:
         elif expr.kind == "reduce" and expr.data[0] in ("max", "min"):
             return self._extreme(expr, args[0], back[0])
         elif expr.kind == "op":
+            if expr.data is S.select:
+                args = (args[0], self._from_the_end(*args), args[2])
             folded = self._folded(expr, args)
             if folded is not None:
                 return folded
@@ -139,6 +141,35 @@ class _Narrower:
             new = self._narrow(expr, args)
         self.known.setdefault(new, found)
         return new
+
+    def _from_the_end(self, condition: Expr, value: Expr, _: Expr) -> Expr:
+        """`i + n` where it is taken only for negative i: then it is a position, also if i is any int32."""
+        if not (_is(condition, "lt") and _is(value, "add") and value.dtype is int64):
+            return value
+        index, zero = map(self._unwidened, condition.args)
+        parts = [self._unwidened(a) for a in value.args]
+        if index not in parts or not (zero.kind == "const" and zero.data == 0):
+            return value
+        parts.remove(index)
+        (length,) = parts
+        i, n = self.range(index), self.range(length)
+        if i is None or n is None:
+            return value
+        found = Range(min(i.low, -1) + n.low, n.high - 1)
+        if self.index is not int32 or not found.fits(int32):
+            return value
+        new = self.builder.op(S.add, self._index(index), self._index(length))
+        self.known.setdefault(new, found)
+        return new
+
+    def _unwidened(self, x: Expr) -> Expr:
+        """What is cast, if that has the same value."""
+        while x.kind == "cast" and x.args[0].dtype.kind in "iu":
+            found = self.range(x.args[0])
+            if found is None or not found.fits(x.dtype):
+                break
+            x = x.args[0]
+        return x
 
     def _narrow(self, expr: Expr, args: tuple[Expr, ...]) -> Expr:
         if expr.kind == "cast":
@@ -183,6 +214,10 @@ class _Narrower:
         if name == "minimum" and (a.high <= b.low or b.high <= a.low):
             return args[0] if a.high <= b.low else args[1]
         return None
+
+
+def _is(x: Expr, name: str) -> bool:
+    return x.kind == "op" and str(x.data.name) == name
 
 
 def narrow(builder: ExprBuilder, region: Region, limits: Mapping[Dim, int], index: DType) -> Region:

@@ -68,6 +68,21 @@ def test_float64_where_a_device_has_it(tmp_path: Path) -> None:
     np.testing.assert_allclose(nr.load(bundle.path)(x), 2 * np.log(x) / x, rtol=1e-14)
 
 
+def test_typical_sizes_are_not_built_in(tmp_path: Path) -> None:
+    functions = {
+        "sums": lambda x: nr.sum(nr.sin(x), axis=1),
+        "loop": lambda x: nr.scan(lambda c, a: (c * 0.5 + a, c.sum()), x[0], x)[1],
+    }
+    typical = {"n": 3, "m": 2}
+    path = tmp_path / "typical"
+    nr.export(functions, f32("n", "m"), target="wgsl", path=path, typical=typical)
+    bundle = nr.load(path)
+    for shape in ((3, 2), (7, 5), (1, 40)):
+        x = np.linspace(-1, 2, shape[0] * shape[1], dtype=np.float32).reshape(shape)
+        for name, fun in functions.items():
+            agree(getattr(bundle, name)(x), np.asarray(nr.jit(fun)(x)), name)
+
+
 # -- files -------------------------------------------------------------------------------------
 
 

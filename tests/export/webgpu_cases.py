@@ -135,6 +135,16 @@ CASES: dict[str, Case] = {
         (spec(dtype="i32"), f32("n")),
         tuple((np.int32(i), np.arange(9, dtype=np.float32)) for i in (0, 1, 2, 7, -3)),
     ),
+    # Any int32 is an index, also without integers of 64 bits; negative ones count from the end.
+    "picked": Case(
+        lambda x, i: x[i],
+        (f32("n"), spec("m", dtype="i32")),
+        ((numbers(9), np.array([0, -1, 8, -9, 3], np.int32)),),
+    ),
+    # Sizes are not bounded by what is typical.
+    "beyond": Case(
+        lambda x: nr.where(nr.arange(x.shape[0]) < 2000, x, 0), (f32("n"),), ((numbers(5000),),)
+    ),
     "held": Case(lambda x: nr.tanh(WEIGHTS @ x), (f32(4),), ((numbers(4),),)),
     "nested": Case(
         nr.grad(loss),
@@ -214,12 +224,8 @@ def agree(got: Any, want: Any, where: str) -> None:
         if isinstance(g, (bool, int, float)) or g is None:  # JSON has no NaN
             assert w.ndim == 0, where
             g = np.array(np.nan if g is None else g, w.dtype)
-        if (
-            (isinstance(g, np.ndarray)
-            and g.ndim == 1
-            and g.dtype != w.dtype)
-            or (w.ndim > 1
-            and g.ndim == 1)
+        if (isinstance(g, np.ndarray) and g.ndim == 1 and g.dtype != w.dtype) or (
+            w.ndim > 1 and g.ndim == 1
         ):
             g = (g.astype(bool) if w.dtype == bool else g.view(w.dtype)).reshape(w.shape)
         g = np.asarray(g)
