@@ -115,12 +115,17 @@ function solve(description, arrays, given = {}) {
   for (let before = -1; before < Object.keys(sizes).length; ) {
     before = Object.keys(sizes).length;
     for (const [, formula, n] of equations) {
-      const unknown = [...new Set(symbols(formula))].filter((s) => !(s in sizes));
+      const unknown = unsolved(formula, sizes);
       if (unknown.length === 1) {
         const found = solved(formula, unknown[0], n, sizes);
         if (found !== undefined) sizes[unknown[0]] = found;
       }
     }
+  }
+  const impossible = equations.find(([, formula]) => unsolved(formula, sizes).length === 1);
+  if (impossible) {
+    const [argument, formula, n] = impossible;
+    throw new RangeError(`${name}: ${argument.name} has length ${n}, and it is ${typed(argument)}: no ${unsolved(formula, sizes)[0]} makes it so`);
   }
   const missing = description.sizes.filter((s) => !(s in sizes));
   const lengths = equations.map(([argument, , n]) => `${argument.name} of length ${n}`);
@@ -167,6 +172,10 @@ function value(formula, sizes) {
 function symbols(formula) {
   if (typeof formula === "string") return [formula];
   return typeof formula === "number" ? [] : formula.slice(1).flatMap(symbols);
+}
+
+function unsolved(formula, sizes) {
+  return [...new Set(symbols(formula))].filter((s) => !(s in sizes));
 }
 
 /** The value of a symbol in which a formula grows, where it is n. */
