@@ -96,7 +96,7 @@ CALLS: list[tuple[str, str, str]] = [
     ("polar", "{z: [1, 2, 3]}",
      "polar: z is not pairs of a real and an imaginary part, and Float32Array of pairs [n] is needed"),
     ("both", "{x: new Float32Array(4), y: new Float32Array(1)}",
-     "both: x has length 4, and it is Float32Array [2*n + m]: no n makes it so"),
+     "both: x has length 4, and it is Float32Array [m + 2*n]: no n makes it so"),
     ("rows", "{x: new Float32Array(1)}, {n: 100000, m: 1000}",
      "rows: x has length 1, and it is Float32Array [n, m] with n = 100000, m = 1000"),
 ]  # fmt: skip
