@@ -23,7 +23,17 @@ from numr.ir.symbolic import digits
 from numr.primitives import sorting as S
 from numr.primitives.elementwise import add, cast, like, select, sub
 from numr.primitives.indexing import GATHER
-from numr.primitives.mathematics import bit_and, bit_or, invert, isnan, le, lt, shift_right
+from numr.primitives.mathematics import (
+    bit_and,
+    bit_or,
+    invert,
+    isnan,
+    le,
+    lt,
+    maximum,
+    minimum,
+    shift_right,
+)
 from numr.primitives.shape import FLIP, broadcast_to
 from numr.primitives.source import const, size_of
 
@@ -152,7 +162,9 @@ def _bisected(line: Node, values: Node, right: bool) -> Node:
         return from_node(next_low), from_node(select(after, high, middle))
 
     low: Array = fori_loop(0, digits(n), halve, (from_node(none), from_node(end)))[0]
-    return low.node
+    # That it is within the line is said once more for what knows nothing of loops: whoever makes a position of
+    # it then needs no wider integers.
+    return maximum(minimum(low.node, end), none)
 
 
 def _known(name: str, x: Any) -> Any:

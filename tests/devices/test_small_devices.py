@@ -29,6 +29,8 @@ POSITIONS: dict[str, Callable[..., Any]] = {
     "where": lambda x: nr.where(nr.arange(40) % 3 > 1, x, 0),
     "argmax": lambda x: nr.argmax(x, axis=1).astype(nr.float32),
     "argmin of all": lambda x: nr.argmin(x).astype(nr.int32),
+    "searchsorted": lambda x: nr.searchsorted(x[0, :9], x).astype(nr.int32),
+    "searchsorted as an index": lambda x: nr.take(x[1], nr.searchsorted(x[0, :9], x[2])),
     "the gradient of a window": nr.grad(lambda x: nr.sum(x[:, nr.arange(9) + 3] ** 2)),
 }
 
