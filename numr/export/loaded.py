@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import namedtuple
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -12,8 +13,12 @@ import numpy as np
 from numr import messages
 from numr.codegen.export import bundle, target
 from numr.codegen.export.manifest import formula, value
+from numr.codegen.recent import Recent
 from numr.dtypes import as_dtype
 from numr.errors import DTypeError, ShapeError
+
+Shapes = tuple[tuple[int, ...], ...]
+Output = tuple[np.dtype[Any], tuple[int, ...]]
 
 
 class Loaded:
@@ -56,6 +61,11 @@ class Function:
         self.__name__ = self.name = str(description["name"])
         self.__doc__ = description["doc"]
         self._run = run
+        self._dtypes = [as_dtype(a["dtype"]) for a in description["inputs"]]
+        # Arguments that are arrays in order, which most are, need no looking for them.
+        self._flat = description["arguments"] == {"tuple": list(range(len(self._dtypes)))}
+        # By the arrays' shapes: sizes, and the outputs' dtypes and shapes.
+        self._plans: Recent[Shapes, tuple[list[int], list[Output]]] = Recent(256)
 
     def __repr__(self) -> str:
         def one(a: Mapping[str, Any]) -> str:
@@ -65,21 +75,28 @@ class Function:
         return f"{self.name}({inputs}) -> {', '.join(map(one, self.description['outputs']))}"
 
     def __call__(self, *args: Any) -> Any:
-        found = dict(_leaves(self.description["arguments"], args, self.name))
-        given = [found[k] for k in range(len(found))]
-        arrays = []
-        for described, x in zip(self.description["inputs"], given, strict=True):
-            arrays.append(self._array(described, x))
-        sizes = self._sizes(arrays)
+        if self._flat and len(args) == len(self._dtypes):
+            arrays = [self._array(k, x) for k, x in enumerate(args)]
+        else:
+            found = dict(_leaves(self.description["arguments"], args, self.name))
+            arrays = [self._array(k, found[k]) for k in range(len(found))]
+        shapes = tuple(x.shape for x in arrays)
+        plan = self._plans.get(shapes)
+        if plan is None:
+            plan = self._plans[shapes] = self._plan(shapes)
+        return _rebuilt(self.description["result"], self._run(arrays, *plan))
+
+    def _plan(self, shapes: Shapes) -> tuple[list[int], list[Output]]:
+        sizes = self._sizes(shapes)
         outputs = [
             (as_dtype(o["dtype"]).dtype, tuple(value(n, sizes) for n in o["shape"]))
             for o in self.description["outputs"]
         ]
-        results = self._run(arrays, [sizes[s] for s in self.description["sizes"]], outputs)
-        return _rebuilt(self.description["result"], results)
+        return [sizes[s] for s in self.description["sizes"]], outputs
 
-    def _array(self, described: Mapping[str, Any], x: Any) -> np.ndarray[Any, Any]:
-        wanted = as_dtype(described["dtype"])
+    def _array(self, number: int, x: Any) -> np.ndarray[Any, Any]:
+        """An argument as an array of its dtype, row-major and aligned."""
+        described, wanted = self.description["inputs"][number], self._dtypes[number]
         array = np.asarray(x)
         if array.dtype != wanted.dtype:
             # Python's numbers and lists have no dtype of their own; an array has, and is not changed.
@@ -94,14 +111,15 @@ class Function:
                 f"{self.name}: {described['name']} has shape {array.shape}, and "
                 f"{shape_text(described['shape'])} is needed"
             )
-        return np.ascontiguousarray(array).reshape(array.shape)
+        whole = array.flags.c_contiguous and array.flags.aligned
+        return array if whole else np.array(array, order="C")
 
-    def _sizes(self, arrays: Sequence[np.ndarray[Any, Any]]) -> dict[str, int]:
+    def _sizes(self, shapes: Shapes) -> dict[str, int]:
         """The size symbols, from the arrays' lengths; every length is checked."""
         lengths = [
             (described, length, n)
-            for described, array in zip(self.description["inputs"], arrays, strict=True)
-            for length, n in zip(described["shape"], array.shape, strict=True)
+            for described, shape in zip(self.description["inputs"], shapes, strict=True)
+            for length, n in zip(described["shape"], shape, strict=True)
         ]
         sizes: dict[str, int] = {}
         before = -1
@@ -213,6 +231,12 @@ def _leaves(
         yield from _leaves(child, part, name, f"{path}[{key!r}]")
 
 
+@functools.cache
+def _named(name: str, fields: tuple[str, ...]) -> Any:
+    """A namedtuple of these fields: one type for all calls."""
+    return namedtuple(name, fields)  # type: ignore[misc]
+
+
 def _rebuilt(described: Any, results: Sequence[Any]) -> Any:
     if described is None:
         return None
@@ -222,7 +246,7 @@ def _rebuilt(described: Any, results: Sequence[Any]) -> Any:
         return described["fixed"]
     if "named" in described:
         fields = {k: _rebuilt(v, results) for k, v in described["fields"].items()}
-        return namedtuple(described["named"], fields)(**fields)  # type: ignore[misc]
+        return _named(described["named"], tuple(fields))(**fields)
     (kind, children), *_ = described.items()
     if kind == "dict":
         return {k: _rebuilt(v, results) for k, v in children.items()}
