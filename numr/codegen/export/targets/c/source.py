@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from numr.codegen.export import abi
-from numr.codegen.export.record import Launch, Memory, Recording, Repeat, launches_in
+from numr.codegen.export.record import Launch, Memory, Recording, Repeat, buffers_in, launches_in
 from numr.codegen.export.targets.c import blas
 from numr.codegen.export.targets.c.driver import Driver
 from numr.codegen.export.targets.c.prelude import Prelude
@@ -81,7 +81,10 @@ class _Source:
             self.kernel(k, recording, kernels[number]) if number in kernels else ""
             for number, k in enumerate(recording.kernels)
         ]
-        constants = [self.constant(c) for c in recording.constants]
+        used = {m.number for m in buffers_in(recording.steps) if m.kind == "const"}
+        constants = [
+            self.constant(c) if k in used else "" for k, c in enumerate(recording.constants)
+        ]
         name = abi.function_name(self.called, recording.name)
         return Driver(name, recording, names, constants, self.prelude.use).text()
 
