@@ -105,6 +105,22 @@ def test_nested_arguments_and_results(chain: Any) -> None:
     assert found["count"] == 3
 
 
+def test_very_many_arguments(tmp_path: Path) -> None:
+    """More than the direct way of calling takes."""
+    specs = [nr.spec("n") for _ in range(130)]
+    nr.export(lambda xs: sum(xs), (specs,), target="native", path=tmp_path / "sum", shared=False)
+    given = [np.full(3, float(k)) for k in range(130)]
+    np.testing.assert_array_equal(nr.load(tmp_path / "sum")(given), np.full(3, 8385.0))
+
+
+def test_misaligned_arrays_are_copied(chain: Any) -> None:
+    data = np.zeros(25, np.uint8)
+    data[1:] = np.arange(3.0).view(np.uint8)
+    x = data[1:].view(np.float64)
+    assert not x.flags.aligned
+    np.testing.assert_array_equal(chain.fixed(x), [0, 2, 4])
+
+
 def test_one_function_is_called_as_it_is(tmp_path: Path) -> None:
     nr.export(nr.sin, nr.spec("n"), target="native", path=tmp_path / "sine", shared=False)
     sine = nr.load(str(tmp_path / "sine"))

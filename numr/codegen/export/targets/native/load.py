@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,10 @@ from typing import Any
 import numpy as np
 
 from numr import messages
-from numr.codegen.backends.cpu import machine, objects, processors
+from numr.codegen.backends.cpu import machine, native, objects, processors
+from numr.codegen.backends.cpu.launcher import make_launcher
 from numr.codegen.export import abi
+from numr.codegen.recent import Recent
 
 Run = Callable[..., list[Any]]
 
@@ -25,7 +28,7 @@ def load(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Run]:
     _check(folder, manifest)
     called = manifest["name"]
     data = (folder / f"{called}.o").read_bytes()
-    return {f["name"]: _function(called, f, data) for f in manifest["functions"]}
+    return {f["name"]: _function(folder, called, f, data) for f in manifest["functions"]}
 
 
 def _check(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -54,31 +57,71 @@ def _check(folder: Path, manifest: Mapping[str, Any]) -> None:
         )
 
 
-def _function(called: str, described: Mapping[str, Any], data: bytes) -> Run:
+def _function(folder: Path, called: str, described: Mapping[str, Any], data: bytes) -> Run:
     name = abi.function_name(called, described["name"])
-    sizes = len(described["sizes"])
+    count = len(described["sizes"])
     pointers = len(described["inputs"]) + len(described["outputs"])
-    at, query_at = objects.load(data, name), objects.load(data, f"{name}_workspace")
-    word = ctypes.c_int64
-    pointer_types = [ctypes.c_void_p] * pointers
-    function = ctypes.CFUNCTYPE(ctypes.c_int, *pointer_types, *[word] * sizes, ctypes.c_void_p)(at)
-    query = ctypes.CFUNCTYPE(word, *[word] * sizes)(query_at)
+    code, query_code = objects.load(data, name), objects.load(data, f"{name}_workspace")
+    query = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(query_code)
+    caller = _caller(pointers, count)
+    # By sizes: the bytes of the workspace, and what calls the function with them.
+    plans: Recent[tuple[int, ...], tuple[int, Callable[..., object]]] = Recent(64)
+
+    def plan(sizes: tuple[int, ...]) -> tuple[int, Callable[..., object]]:
+        wanted = query(*sizes)
+        if wanted < 0:
+            raise messages.bad_bundle(folder, f"{name} does not take sizes {sizes}")
+        launcher = make_launcher(
+            caller, pointers + 1, sizes, lo=code, hi=code + 1, release_gil=True
+        )
+        return wanted, launcher
 
     def run(
         arrays: Sequence[np.ndarray[Any, Any]],
         sizes: Sequence[int],
         outputs: Sequence[tuple[np.dtype[Any], tuple[int, ...]]],
         # What holds the code is held by its address.
-        code: objects.Address = at,
+        held: tuple[objects.Address, ...] = (code, query_code, caller),
     ) -> list[Any]:
-        wanted = query(*sizes)
-        # Each call has a workspace of its own, so that threads may call at once.
-        workspace = np.empty(max(wanted, 0), np.uint8)
+        key = tuple(sizes)
+        found = plans.get(key)
+        if found is None:
+            found = plans[key] = plan(key)
+        wanted, call = found
         results = [np.empty(shape, dtype) for dtype, shape in outputs]
-        pointers = [x.ctypes.data for x in (*arrays, *results)]
-        status = abi.SIZE if wanted < 0 else function(*pointers, *sizes, workspace.ctypes.data)
-        if status != abi.OK:
-            raise messages.bad_bundle(called, f"{name} does not take sizes {tuple(sizes)}")
+        # Each call has a workspace of its own, so that threads may call at once.
+        call(*arrays, *results, np.empty(wanted, np.uint8))
         return results
 
     return run
+
+
+@functools.cache
+def _caller(pointers: int, sizes: int) -> objects.Address:
+    """Machine code that launcher.py takes for a kernel: its first number is the function to call.
+
+    The words are pointers to arrays, that to the workspace, and sizes. The status, which is of these two alone,
+    is known to be OK.
+    """
+    words = pointers + 1 + sizes
+    loads = [
+        line
+        for k in range(words)
+        for line in (
+            f"  %a{k} = getelementptr i64, ptr %words, i64 {k}",
+            f"  %w{k} = load i64, ptr %a{k}",
+        )
+    ]
+    order = [*range(pointers), *range(pointers + 1, words), pointers]
+    text = "\n".join(
+        [
+            "define void @numr_call(i64 %function, i64 %more, ptr %words) {",
+            *loads,
+            "  %f = inttoptr i64 %function to ptr",
+            f"  %status = call i32 %f({', '.join(f'i64 %w{k}' for k in order)})",
+            "  ret void",
+            "}",
+            "",
+        ]
+    )
+    return objects.load(native.machine_code(text), "numr_call")
