@@ -122,6 +122,16 @@ browser:
 		|| { echo "no browser for the tests: install chromedriver with Chromium, Node, and TypeScript; on Debian:"; \
 			echo "sudo apt-get install $(browsing)"; exit 1; }
 
+# The tests build what numr exports, with both compilers, and run it under valgrind.
+compilers:
+	@{ for tool in gcc g++ clang valgrind; do command -v $$tool >/dev/null || exit 1; done; \
+		printf '#include <cblas.h>\nint main(void) { return 0; }' | gcc -xc - -lblas -o /dev/null 2>/dev/null; } \
+		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
+			&& echo "installing gcc, clang, valgrind and a BLAS" && apt-get update -qq \
+			&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq gcc g++ libc6-dev clang valgrind libblas-dev >/dev/null; } \
+		|| { echo "no C compilers for the tests: install gcc, g++, clang, valgrind and a BLAS with cblas.h; on"; \
+			echo "Debian or Ubuntu: sudo apt-get install gcc g++ libc6-dev clang valgrind libblas-dev"; exit 1; }
+
 clean:
 	rm -rf .venv .venv-bench .venv-bench-cuda .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist \
 		benchmarks/results examples/output

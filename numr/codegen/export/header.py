@@ -13,7 +13,7 @@ from numr.dtypes import DType
 
 _WIDTH = 96
 # Words of C and C++ that Python has not, so that an argument may be called so.
-_WORDS = frozenset(
+WORDS = frozenset(
     re.findall(
         r"\w+",
         """
@@ -77,7 +77,7 @@ HOST = Convention(
 
 def names(recording: Recording) -> Names:
     """The names of a function's parameters; sizes and inputs keep theirs before outputs do."""
-    taken = {"workspace", "context", *_WORDS}
+    taken = {"workspace", "context", *WORDS}
 
     def free(name: str) -> str:
         while name in taken:
