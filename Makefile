@@ -21,14 +21,14 @@ bin = .venv/bin
 peers = .venv-bench/bin
 cuda_peers = .venv-bench-cuda/bin
 
-.PHONY: help demo test test-gpu driver browser lint bench bench-export bench-webgpu bench-cuda clean
+.PHONY: help demo test test-gpu driver browser compilers lint bench bench-export bench-webgpu bench-cuda clean
 help:
 	@sed -n 's/^# //p' Makefile
 
 demo: .venv/.demo
 	$(bin)/python examples/logistic_newton.py
 
-test: .venv/.test driver browser
+test: .venv/.test driver browser compilers
 	$(bin)/ruff check .
 	$(bin)/ruff format --check .
 	$(bin)/mypy numr
