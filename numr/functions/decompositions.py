@@ -178,10 +178,10 @@ def svd(x: Any, /, *, full_matrices: bool = True) -> SVDResult:
 
         Where singular values repeat, or are 0 (to max(m, n) times the spacing of floating-point
         numbers at the largest), U and Vh have no derivative: NaN, but for elements of the cotangent
-        that are exactly 0. (A single 0 of a real square matrix does no harm.) That of S, Re diag(U^H dx V), reads no gap: of a symmetric function of S,
-        such as the sum, it is exact while no value is 0. At 0, where the singular value is no
-        smooth function, it is one of the subgradients. Second derivatives of S use dU and dV,
-        and so are NaN there.
+        that are exactly 0. (A single 0 of a real square matrix does no harm.) That of S,
+        Re diag(U^H dx V), reads no gap: of a symmetric function of S, such as the sum, it is exact
+        while no value is 0. At 0, where the singular value is no smooth function, it is one of the
+        subgradients. Second derivatives of S use dU and dV, and so are NaN there.
 
     References:
         Giles, An extended collection of matrix derivative results (2008).
@@ -253,8 +253,8 @@ def qr(x: Any, /, *, mode: str = "reduced") -> QRResult:
         The derivative keeps R's diagonal real. It is that of any function of x = Q R that does not
         depend on the signs, and needs the first k columns of x to be independent: where one depends on
         those before it (R's diagonal is 0 to m times the spacing of floating-point numbers at its
-        largest element), the gradient with respect to it and to those is NaN. What completes Q is free but for a unitary factor, which the
-        derivative leaves alone.
+        largest element), the gradient with respect to it and to those is NaN. What completes Q is
+        free but for a unitary factor, which the derivative leaves alone.
 
     References:
         Seeger, Hetzel, Dai, Meissner and Lawrence, Auto-differentiating linear algebra (2017).
