@@ -78,6 +78,10 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
             again = make(step.stage, len(step.slots), program.built[step.kernel], sizes)
             announce(step)
             lines.append(f"    {name('repeat', again)}({', '.join(f'b{s}' for s in step.slots)})")
+        elif isinstance(step, Launch) and step.stage.pieces and hasattr(backend, "pieces"):
+            run = backend.pieces(step.stage, program.built[step.kernel], sizes)
+            announce(step)
+            lines.append(f"    {name('kernel', run)}({', '.join(f'b{s}' for s in step.slots)})")
         elif isinstance(step, Launch):
             points = step.stage.points(sizes)
             launches = step.stage.launches(sizes, backend.capabilities.interrupted)

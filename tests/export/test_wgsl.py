@@ -83,6 +83,20 @@ def test_typical_sizes_are_not_built_in(tmp_path: Path) -> None:
             agree(getattr(bundle, name)(x), np.asarray(nr.jit(fun)(x)), name)
 
 
+@pytest.mark.parametrize("n", ["n", 10_000])
+def test_long_loops_are_launched_in_pieces(tmp_path: Path, n: int | str) -> None:
+    def smoothed(x: Any) -> Any:
+        return nr.scan(lambda c, a: (0.999 * c + a, c), np.float32(1), x)
+
+    bundle = nr.export(smoothed, f32(n), target="wgsl", path=tmp_path / "long")
+    assert "for round1 in 1 .. " in bundle.steps["smoothed"]
+    function = nr.load(bundle.path)
+    # Drivers break a loop off that goes round more often than 65535 times.
+    for length in (1, 4096, 4097, 200_000) if n == "n" else (n,):
+        x = np.random.default_rng(1).random(length).astype(np.float32)
+        agree(function(x), nr.tree.map(np.asarray, nr.jit(smoothed)(x)), str(length))
+
+
 # -- files -------------------------------------------------------------------------------------
 
 

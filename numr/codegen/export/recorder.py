@@ -30,10 +30,12 @@ from numr.codegen.movement import copy_kernel, fill_kernel, read_row, write_row
 from numr.codegen.target import Capabilities
 from numr.dtypes import DType, as_dtype, bool_, int32, int64
 from numr.ir.formulas import Formula
-from numr.ir.symbolic import Scope, Symbolic
+from numr.ir.symbolic import Scope, Symbolic, largest, smallest
 from numr.runtime.device_array import DeviceArray, row_major
 
 Given = list[Any]
+# Rounds of a loop that a launch may run on a device that does not mind.
+UNLIMITED = 1 << 40
 
 
 class RecordedArray(DeviceArray):
@@ -148,6 +150,31 @@ class Recorder:
 
         return call
 
+    def pieces(self, stage: Stage, built: int, sizes: Sequence[int]) -> Callable[..., None]:
+        """A kernel with a loop, launched for so many of its rounds at a time as one launch may run."""
+        points, total = formula(stage.points(sizes)), product(stage.pieces, sizes)
+        if self.rounds >= UNLIMITED or (not isinstance(total, Symbolic) and total <= self.rounds):
+            return self.launcher(built, 0, stage.launch(sizes, 0, total), stage.points(sizes), 0)
+        symbol, number = self._round()
+        # A loop of no rounds, too, has results.
+        count = largest([-(-total // self.rounds), 1])
+        end = smallest([number * self.rounds, total])
+        values = formulas(stage.launch(sizes, (number - 1) * self.rounds, end))
+
+        def launch(*arrays: RecordedArray) -> None:
+            buffers = tuple(a.storage for a in arrays)
+            steps: list[Step] = [Launch(built, buffers, values, points)]
+            self.steps.append(Loop(symbol, formula(count), steps))
+
+        return launch
+
+    def _round(self) -> tuple[str, int]:
+        """A new loop's symbol, and that as a length."""
+        self.loops += 1
+        symbol = f"round{self.loops}"
+        self.scope.typical[symbol] = 1
+        return symbol, self.scope.size(Formula.of(symbol))
+
     def allocator(self, shape: tuple[int, ...], dtype: DType) -> Callable[[], RecordedArray]:
         return lambda: self.array(self.memory(shape, dtype), shape, dtype)
 
@@ -243,10 +270,7 @@ class Recorder:
             self.allocator((length, *_shape(shape, sizes)), dtype)()
             for shape, dtype in step.params["rows"]
         ]
-        self.loops += 1
-        symbol = f"round{self.loops}"
-        self.scope.typical[symbol] = 1
-        at = self.scope.size(Formula.of(symbol))
+        symbol, at = self._round()
         number = length - at if step.params["reverse"] else at - 1
 
         def body() -> None:
