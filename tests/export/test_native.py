@@ -459,7 +459,7 @@ def test_long_names_in_archives(tmp_path: Path) -> None:
 def test_a_named_processor(tmp_path: Path) -> None:
     x = np.linspace(0.1, 2.0, 50)
     codes = []
-    for cpu in ("x86-64", "x86-64-v3", "host"):
+    for cpu in ("x86-64", "x86-64-v3", "x86-64-v4", "host"):
         made = nr.export(
             {"force": FUNCTIONS["force"], "tanh": (nr.tanh, N)},
             target="native",
@@ -474,7 +474,7 @@ def test_a_named_processor(tmp_path: Path) -> None:
             assert said["features"] == []
         if set(said["features"]) <= set(processors.needed(machine.host())):
             np.testing.assert_allclose(nr.load(made.path).tanh(x), np.tanh(x), rtol=1e-15)
-    assert len(set(codes)) == 3
+    assert len(set(codes)) == 4
 
 
 @pytest.mark.skipif(not processors.is_x86(machine.host()), reason="names are of x86-64 processors")
@@ -502,8 +502,8 @@ def test_what_processors_have() -> None:
             {"cpu": "pentium"},
             "cpu='pentium' is no processor that numr makes code for on .*x86-64-v3",
         ),
-        ({"cpu": 3}, 'cpu is a int\n.*\n  cpu="host" or a processor\'s name'),
-        ({"shared": 1}, "shared is a int\n.*\n  shared=True or False"),
+        ({"cpu": 3}, 'cpu is of type int\n.*\n  cpu="host" or a processor\'s name'),
+        ({"shared": 1}, "shared is of type int\n.*\n  shared=True or False"),
         ({"blas": True}, "target \"native\" has no option 'blas'"),
     ],
 )
@@ -511,6 +511,16 @@ def test_options_that_are_none(tmp_path: Path, options: dict[str, Any], message:
     with pytest.raises(ExportError, match=f"(?s){message}"):
         nr.export(nr.sin, N, target="native", path=tmp_path / "f", **options)
     assert not (tmp_path / "f").exists()
+
+
+def test_where_there_is_no_elf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("numr.codegen.export.targets.native.elf.undefined", lambda data: None)
+    made = nr.export(nr.sin, N, target="native", path=tmp_path / "f")
+    assert made.files == ("f.h", "f.o")
+    assert "cc program.c f.o -l" in (made.path / "f.h").read_text()
+    assert "sin" in json.loads((made.path / "manifest.json").read_text())["needed"]
+    with pytest.raises(ExportError, match="shared libraries are made for systems with ELF files"):
+        nr.export(nr.sin, N, target="native", path=tmp_path / "f", shared=True)
 
 
 def test_without_a_linker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numr import messages
 from numr.codegen.export.record import Recording
 from numr.codegen.export.target import Files
+from numr.codegen.export.targets.native import elf, link
 from numr.codegen.export.targets.native.archive import archive
 from numr.codegen.target import Capabilities
+
+if TYPE_CHECKING:
+    from numr.codegen.export.targets.native.code import Code
 
 # As the jit's on the CPU, but that nobody is at a keyboard.
 _CAPABILITIES = Capabilities(interrupted=False)
@@ -39,7 +43,9 @@ class Native:
                     f'target "native" has no option {name!r}', *_OPTIONS.values()
                 )
             if type(value) is not {"cpu": str, "shared": bool}[name]:
-                raise messages.cannot_export(f"{name} is a {type(value).__name__}", _OPTIONS[name])
+                raise messages.cannot_export(
+                    f"{name} is of type {type(value).__name__}", _OPTIONS[name]
+                )
         made = replace(self, **options)
         made._machine()
         return made
@@ -52,15 +58,18 @@ class Native:
 
         on = self._machine()
         code = compiled(bundle, recordings, fast_math, on)
+        # Elsewhere archives and shared libraries have other forms, and programs link the object file.
+        is_elf = elf.undefined(code.data) is not None
+        linked = f"lib{bundle}.a" if is_elf else f"{bundle}.o"
         flags = " ".join(f"-l{library}" for library in code.libraries)
         contents: dict[str, str | bytes] = {
-            f"{bundle}.h": header(bundle, recordings, f"cc program.c lib{bundle}.a {flags}"),
+            f"{bundle}.h": header(bundle, recordings, f"cc program.c {linked} {flags}"),
             f"{bundle}.o": code.data,
-            f"lib{bundle}.a": archive(f"{bundle}.o", code.data, code.defined),
         }
-        library = self._shared(f"lib{bundle}.so", code.data, code.libraries)
-        if library is not None:
-            contents[f"lib{bundle}.so"] = library
+        if is_elf:
+            contents[f"lib{bundle}.a"] = archive(f"{bundle}.o", code.data, code.defined)
+        if self._is_shared(is_elf):
+            contents[f"lib{bundle}.so"] = self._linked(f"lib{bundle}.so", code)
         return Files(
             contents,
             {
@@ -90,13 +99,18 @@ class Native:
                 + (", or one of " + ", ".join(processors.X86)) * processors.is_x86(machine.host()),
             ) from None
 
-    def _shared(self, name: str, data: bytes, libraries: Sequence[str]) -> bytes | None:
-        from numr.codegen.export.targets.native import link
+    def _is_shared(self, possible: bool) -> bool:
+        """Whether to write a shared library: where one can be made, or as the user says."""
+        if self.shared and not possible:
+            raise messages.cannot_export(
+                f"shared libraries are made for systems with ELF files, and this is {self._machine().triple}",
+                "say shared=False, and make one of the object file",
+            )
+        return possible and (link.linker() is not None if self.shared is None else self.shared)
 
-        if self.shared is False or (self.shared is None and link.linker() is None):
-            return None
+    def _linked(self, name: str, code: Code) -> bytes:
         try:
-            return link.shared(name, data, libraries)
+            return link.shared(name, code.data, code.libraries)
         except RuntimeError as error:
             raise messages.cannot_export(
                 f"{name} cannot be made: {error}",
