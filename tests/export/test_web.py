@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,22 @@ def test_a_curve_is_fitted_to_what_is_drawn(browser: Browser, root: Path) -> Non
     assert losses[-1] < losses[0] / 5
     assert found["curve"] and np.isfinite(found["curve"]).all()
     assert browser.complaints() == []
+
+
+def test_the_guide_is_true(browser: Browser, root: Path) -> None:
+    guide = (EXAMPLE.parents[3] / "docs" / "guide" / "export.md").read_text()
+    found = re.search(r"```js\n(.*?)```\n\n```console\n(.*?)```", guide, re.DOTALL)
+    assert found is not None
+    functions = {"energy": energy, "force": nr.grad(energy)}
+    nr.export(functions, (f32("n"), f32("n - 1")), target="web", path=root / "chain")
+    noted = "const said = []; console.log = (...x) => said.push(x.join(' '));"
+    (root / "guide.html").write_text(
+        f"<link rel='icon' href='data:,'><script>{noted}</script>"
+        f"<script type='module'>{found[1]};said.done = true;</script>"
+    )
+    browser.open("/guide.html")
+    script = "while (!said.done) await new Promise((r) => setTimeout(r, 20)); return [...said];"
+    assert browser.run(script) == found[2].splitlines()
 
 
 def test_without_webgpu_the_page_says_so(browser: Browser, root: Path) -> None:
