@@ -513,6 +513,26 @@ def test_options_that_are_none(tmp_path: Path, options: dict[str, Any], message:
     assert not (tmp_path / "f").exists()
 
 
+@pytest.mark.parametrize(
+    ("folder", "functions", "message"),
+    [
+        ("sin", ["sin"], "the function would be called 'sin', which C has already"),
+        ("double", ["double"], "the function would be called 'double', which C has already"),
+        (
+            "f",
+            ["a", "a_workspace"],
+            "two functions of the bundle f would be called 'f_a_workspace'",
+        ),
+        ("f", ["metadata"], "two functions of the bundle f would be called 'f_metadata'"),
+    ],
+)
+def test_names_that_are_taken(
+    tmp_path: Path, folder: str, functions: list[str], message: str
+) -> None:
+    with pytest.raises(ExportError, match=message):
+        nr.export(dict.fromkeys(functions, nr.sin), N, target="native", path=tmp_path / folder)
+
+
 def test_where_there_is_no_elf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("numr.codegen.export.targets.native.elf.undefined", lambda data: None)
     made = nr.export(nr.sin, N, target="native", path=tmp_path / "f")

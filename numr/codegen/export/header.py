@@ -7,6 +7,7 @@ import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from numr import messages
 from numr.codegen.export import abi
 from numr.codegen.export.record import Argument, Recording
 from numr.dtypes import DType
@@ -29,6 +30,44 @@ WORDS = frozenset(
         """,
     )
 )
+# Functions that programs have from C's library, whatever they include.
+_LIBRARY = frozenset(
+    re.findall(
+        r"\w+",
+        """
+        abort abs access acos acosh asin asinh atan atan2 atanh cbrt ceil close connect copysign
+        cos cosh div erf erfc errno exit exp exp2 expm1 fabs fdim floor fma fmax fmin fmod fprintf
+        free frexp gamma hypot index j0 j1 jn kill labs ldexp lgamma link listen log log10 log1p
+        log2 main malloc memcmp memcpy memmove memset modf nan nearbyint nextafter nice open pause
+        pipe pow printf puts qsort raise rand random read realloc remove rename rint round scalb
+        select send signal signgam sin sinh sleep sqrt strlen sync system tan tanh tgamma time
+        trunc wait write y0 y1 yn
+        """,
+    )
+)
+
+
+def check_names(called: str, recordings: Sequence[Recording]) -> None:
+    """That functions are called neither as one of C's own nor as another one in the bundle.
+
+    Raises:
+        ExportError: if one is.
+    """
+    taken = {abi.metadata_name(called)}
+    for recording in recordings:
+        name = abi.function_name(called, recording.name)
+        if name in WORDS or name in _LIBRARY:
+            raise messages.cannot_export(
+                f"the function would be called {name!r}, which C has already",
+                "give the folder or the function another name: together they make the function's",
+            )
+        for made in (name, f"{name}_workspace"):
+            if made in taken:
+                raise messages.cannot_export(
+                    f"two functions of the bundle {called} would be called {made!r}",
+                    f"name {recording.name} otherwise",
+                )
+            taken.add(made)
 
 
 def stored(dtype: DType) -> str:

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from numr import messages
-from numr.codegen.export import abi
-from numr.codegen.export.header import WORDS, header
+from numr.codegen.export.header import check_names, header
 from numr.codegen.export.record import Recording
 from numr.codegen.export.target import Files
 from numr.codegen.export.targets.c import blas
 from numr.codegen.export.targets.c.source import source
 from numr.codegen.target import Capabilities
-from numr.ir.scalar import TABLE
 
 _OPTIONS = {
     "openmp": "openmp=True divides loops among threads where the compiler is told -fopenmp",
@@ -60,8 +58,7 @@ class C:
         return f"cc -std=c11 -O3 -march=native {flags}-c {bundle}.c"
 
     def files(self, bundle: str, recordings: Sequence[Recording], fast_math: bool) -> Files:
-        for recording in recordings:
-            _check_name(abi.function_name(bundle, recording.name))
+        check_names(bundle, recordings)
         build = self.build(bundle)
         link = "-lm" + (" -lblas" if self.blas else "")
         return Files(
@@ -82,20 +79,5 @@ class C:
             'or export the function to target="native", which can be loaded',
         )
 
-
-def _check_name(name: str) -> None:
-    """Refuse a function that would be called as one of C's own."""
-    if name in WORDS or name in TABLE or name in _LIBRARY:
-        raise messages.cannot_export(
-            f"the function would be called {name!r}, which C has already",
-            "give the folder or the function another name: together they make the function's",
-        )
-
-
-# Functions that the source includes or calls beside those of mathematics, which are in numr's table of scalars.
-_LIBRARY = frozenset(
-    ("main", "memcpy", "memset", "memmove", "memcmp", "fabs", "round", "gamma", "ldexp", "frexp", "modf", "fma",
-     "fmin", "fmax", "fdim", "index", "signgam", "errno", "y0", "y1", "yn", "j0", "j1", "jn", "strlen")
-)  # fmt: skip
 
 TARGET = C()

@@ -53,9 +53,10 @@ class Native:
     def files(self, bundle: str, recordings: Sequence[Recording], fast_math: bool) -> Files:
         """Object file, static library, header and, where there is a linker, shared library."""
         from numr.codegen.backends.cpu import processors
-        from numr.codegen.export.header import header
+        from numr.codegen.export.header import check_names, header
         from numr.codegen.export.targets.native.code import compiled
 
+        check_names(bundle, recordings)
         on = self._machine()
         code = compiled(bundle, recordings, fast_math, on)
         # Elsewhere archives and shared libraries have other forms, and programs link the object file.
