@@ -73,6 +73,18 @@ def test_every_primitive(browser: Browser, root: Path) -> None:
         agree(got, interpreted(fun, operands), name)
 
 
+def test_more_points_than_one_dimension_of_workgroups_has(browser: Browser, root: Path) -> None:
+    nr.export(lambda x: 2 * x, f32("n"), target="wgsl", path=root / "many")
+    browser.open("/empty.html")
+    found = browser.run("""
+      const model = await (await import("/many/many.js")).load();
+      const x = Float32Array.from({ length: 64 * 65535 + 100 }, (_, k) => k);
+      const out = await model.f({ x });
+      return [out.length, out.findIndex((y, k) => y !== 2 * k)];
+    """)
+    assert found == [64 * 65535 + 100, -1]
+
+
 def test_page(browser: Browser, root: Path) -> None:
     specs = f32("n", unit="m", doc="where the weights are"), f32("n - 1", unit="N/m")
     nr.export({"energy": energy, "force": nr.grad(energy)}, specs, target="web", path=root / "page")

@@ -17,7 +17,10 @@ function collect(description, args) {
   for (const key of Object.keys(args)) {
     if (flat.has(key)) found[flat.get(key)] = args[key];
     else if (names.includes(key)) leaves(trees[names.indexOf(key)], args[key], key, found, description);
-    else throw new TypeError(`${description.name}: there is no argument ${key}; there are ${listed(known(description, names))}`);
+    else {
+      const known = listed(names.filter((name) => name !== undefined));
+      throw new TypeError(`${description.name}: there is no argument ${key}; there are ${known}`);
+    }
   }
   return description.inputs.map((argument, k) => {
     if (found[k] === undefined) {
@@ -25,10 +28,6 @@ function collect(description, args) {
     }
     return array(description, argument, found[k]);
   });
-}
-
-function known(description, names) {
-  return names.filter((name) => name !== undefined).concat(names.length ? [] : description.inputs.map((a) => a.name));
 }
 
 /** What an argument of the function is called: the beginning of the way to each array in it. */
@@ -82,8 +81,9 @@ function array(description, argument, value) {
     if (depth === lengths.length) {
       if (!["number", "boolean", "bigint"].includes(typeof x)) throw wrong(`of ${x === null ? "null" : typeof x}s`);
       whole.push(Type.name.startsWith("Big") ? BigInt(x) : argument.dtype === "bool" ? !!x : Number(x));
-    } else if (x?.length !== lengths[depth]) throw wrong(`ragged: ${lengths[depth]} and ${x?.length ?? "no"} elements side by side`);
-    else for (const inner of x) walk(inner, depth + 1);
+    } else if (x?.length !== lengths[depth]) {
+      throw wrong(`ragged: ${lengths[depth]} and ${x?.length ?? "no"} elements side by side`);
+    } else for (const inner of x) walk(inner, depth + 1);
   };
   walk(value, 0);
   if (parts === 2 && lengths.pop() !== 2) throw wrong("not pairs of a real and an imaginary part");
@@ -103,9 +103,12 @@ function solve(description, arrays, given = {}) {
   const sizes = {};
   for (const [symbol, n] of Object.entries(given)) {
     if (!description.sizes.includes(symbol)) {
-      throw new TypeError(`${name}: there is no size ${symbol}; there ${description.sizes.length ? `are ${listed(description.sizes)}` : "is none"}`);
+      const there = description.sizes.length ? `are ${listed(description.sizes)}` : "is none";
+      throw new TypeError(`${name}: there is no size ${symbol}; there ${there}`);
     }
-    if (!Number.isSafeInteger(n) || n < 1) throw new RangeError(`${name}: the size ${symbol} is ${n}, and it is a whole number from 1 up`);
+    if (!Number.isSafeInteger(n) || n < 1) {
+      throw new RangeError(`${name}: the size ${symbol} is ${n}, and it is a whole number from 1 up`);
+    }
     sizes[symbol] = n;
   }
   const equations = arrays.flatMap(({ argument, lengths, count }) =>
@@ -125,19 +128,25 @@ function solve(description, arrays, given = {}) {
   const impossible = equations.find(([, formula]) => unsolved(formula, sizes).length === 1);
   if (impossible) {
     const [argument, formula, n] = impossible;
-    throw new RangeError(`${name}: ${argument.name} has length ${n}, and it is ${typed(argument)}: no ${unsolved(formula, sizes)[0]} makes it so`);
+    const [symbol] = unsolved(formula, sizes);
+    throw new RangeError(
+      `${name}: ${argument.name} has length ${n}, and it is ${typed(argument)}: no ${symbol} makes it so`,
+    );
   }
   const missing = description.sizes.filter((s) => !(s in sizes));
   const lengths = equations.map(([argument, , n]) => `${argument.name} of length ${n}`);
   if (missing.length) {
+    const [sizes, follow] = missing.length > 1 ? ["sizes", "do not follow"] : ["size", "does not follow"];
     throw new RangeError(
-      `${name}: ${missing.length > 1 ? "the sizes" : "the size"} ${listed(missing)} ${missing.length > 1 ? "do" : "does"} not follow from ` +
-        `${lengths.length ? listed(lengths) : "the arguments"}: nest the arrays by axes, or give the sizes after the arguments, as {${missing[0]}: ..}`);
+      `${name}: the ${sizes} ${listed(missing)} ${follow} from ${listed(lengths) || "the arguments"}: ` +
+        `nest the arrays by axes, or give the sizes after the arguments, as {${missing[0]}: ..}`,
+    );
   }
   const at = description.sizes.map((s) => `${s} = ${sizes[s]}`).join(", ");
   for (const [argument, formula, n] of equations) {
     if (value(formula, sizes) !== n) {
-      throw new RangeError(`${name}: ${argument.name} has length ${n}, and it is ${typed(argument)}${at ? ` with ${at}` : ""}`);
+      const wanted = `${typed(argument)}${at && ` with ${at}`}`;
+      throw new RangeError(`${name}: ${argument.name} has length ${n}, and it is ${wanted}`);
     }
   }
   for (const s of description.sizes) {
@@ -146,7 +155,8 @@ function solve(description, arrays, given = {}) {
   for (const { relation, formula } of description.requires) {
     const found = value(formula, sizes);
     if (!{ ">=": found >= 0, "==": found === 0, "!=": found !== 0 }[relation]) {
-      throw new RangeError(`${name} takes no arrays with ${at}: it was exported for sizes where ${written(formula)} ${relation} 0`);
+      const condition = `${written(formula)} ${relation} 0`;
+      throw new RangeError(`${name} takes no arrays with ${at}: it was exported for sizes where ${condition}`);
     }
   }
   return Object.fromEntries(description.sizes.map((s) => [s, sizes[s]]));
@@ -197,7 +207,9 @@ function written(formula) {
   const texts = operands.map(written);
   if (operation === "min" || operation === "max") return `${operation}(${texts.join(", ")})`;
   if (operation === "+") return texts.join(" + ").replaceAll("+ -", "- ");
-  if (operation === "*") return operands.map((x, k) => (x[0] === "+" ? `(${texts[k]})` : texts[k])).join("*").replace(/^-1\*/, "-");
+  if (operation === "*") {
+    return operands.map((x, k) => (x[0] === "+" ? `(${texts[k]})` : texts[k])).join("*").replace(/^-1\*/, "-");
+  }
   return `(${operands.map((x, k) => (Array.isArray(x) ? `(${texts[k]})` : texts[k])).join(` ${operation} `)})`;
 }
 
@@ -206,6 +218,6 @@ function typed({ dtype, shape }) {
 }
 
 function listed(names) {
-  return names.join(", ") || "none";
+  return names.join(", ");
 }
 

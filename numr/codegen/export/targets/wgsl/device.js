@@ -36,6 +36,7 @@ function callable(session, description) {
     let prepared = kept.get(key);
     if (!prepared) {
       prepared = new Prepared(session, description, found);
+      prepared.ready.catch(() => kept.delete(key));
       if (kept.size >= KEPT) {
         const [oldest, least] = kept.entries().next().value;
         kept.delete(oldest);
@@ -44,12 +45,7 @@ function callable(session, description) {
     }
     kept.delete(key); // the latest is the last
     kept.set(key, prepared);
-    try {
-      return await prepared.read(given);
-    } catch (error) {
-      if (kept.get(key) === prepared) kept.delete(key);
-      throw error;
-    }
+    return prepared.read(given);
   };
   call.prepare = async (sizes = {}) => {
     const prepared = new Prepared(session, description, solve(description, [], sizes));
@@ -81,7 +77,10 @@ class Session {
   async check() {
     for (const name of manifest.features) {
       if (!this.device.features.has(name)) {
-        throw new Error(`this bundle needs the WebGPU feature ${name}, which the device does not have, as browsers do not: export it with arrays of float32 and int32`);
+        throw new Error(
+          `this bundle needs the WebGPU feature ${name}, which the device does not have, as browsers do not: ` +
+            "export it with arrays of float32 and int32",
+        );
       }
     }
     const files = Object.values(manifest.programs).flatMap((program) => program.constants);
@@ -266,7 +265,7 @@ class Prepared {
       const error = await device.popErrorScope();
       if (error) {
         this.destroy();
-        throw new RangeError(`${description.name}: the device has no memory for its arrays: ${error.message}`);
+        throw this.wrong(`the device has no memory for its arrays: ${error.message}`);
       }
     }
     this.groups = new Map();
@@ -276,8 +275,12 @@ class Prepared {
 
   count({ name, dtype, shape }) {
     const count = shape.reduce((product, n) => product * value(n, this.sizes), dtype.startsWith("complex") ? 2 : 1);
-    if (count > MOST) throw new RangeError(`${this.description.name}: ${name} has ${count} elements, and at most ${MOST} can be numbered`);
+    if (count > MOST) throw this.wrong(`${name} has ${count} elements, and at most ${MOST} can be numbered`);
     return count;
+  }
+
+  wrong(what) {
+    return new RangeError(`${this.description.name}: ${what}`);
   }
 
   /** Run it: on arguments, or on what is in `inputs`. Results as the function has them. */
@@ -315,9 +318,10 @@ class Prepared {
       const parts = this.results.map((a, k) => [this.memory.out[k], wordBytes(a.dtype, a.count)]);
       const found = await this.session.read(parts, this.staging);
       const arrays = this.results.map(({ dtype, shape, count }, k) => {
-        const data = dtype === "bool" ? Uint8Array.from(new Uint32Array(found[k])) : new ARRAYS[dtype](found[k], 0, count);
+        const logical = dtype === "bool";
+        const data = logical ? Uint8Array.from(new Uint32Array(found[k])) : new ARRAYS[dtype](found[k], 0, count);
         if (shape.length || count !== 1) return data;
-        return dtype === "bool" ? data[0] !== 0 : data[0];
+        return logical ? data[0] !== 0 : data[0];
       });
       return rebuilt(this.description.result, arrays);
     });
@@ -332,8 +336,9 @@ class Prepared {
         const bytes = wordBytes(dtype, count);
         if (!bytes || buffer === this.memory.in[k]) return;
         if (!buffer) device.queue.writeBuffer(this.memory.in[k], 0, words(dtype, data));
-        else if (buffer.size < bytes) throw new RangeError(`${this.description.name}: ${argument.name} is a buffer of ${buffer.size} bytes, and ${bytes} are needed`);
-        else this.session.outside().copyBufferToBuffer(buffer, 0, this.memory.in[k], 0, bytes);
+        else if (buffer.size < bytes) {
+          throw this.wrong(`${argument.name} is a buffer of ${buffer.size} bytes, and ${bytes} are needed`);
+        } else this.session.outside().copyBufferToBuffer(buffer, 0, this.memory.in[k], 0, bytes);
       });
       await this.steps(this.program.steps, this.sizes);
     } catch (error) {
@@ -373,7 +378,7 @@ class Prepared {
   launch(step, name, formulas, sizes) {
     const points = value(step.points, sizes);
     const values = formulas.map((f) => value(f, sizes));
-    if (Math.max(points, ...values) > MOST) throw new RangeError(`${this.description.name}: more elements than ${MOST} at these sizes`);
+    if (Math.max(points, ...values) > MOST) throw this.wrong(`more elements than ${MOST} at these sizes`);
     if (points <= 0) return;
     const made = this.pipelines.get(name);
     if (!this.groups.has(step)) {
