@@ -64,8 +64,9 @@ class Module:
             self.artifacts[entry] = KNOWN[entry]
             self.parameters[entry] = len(re.findall(r"\.param \.u64", parameters))
         for name, length, words in _ARRAY.findall(text):
-            self.arrays[name] = np.array([int(w, 16) for w in words.split(",")], np.uint64)
-            assert len(self.arrays[name]) == int(length)
+            space = np.zeros(int(length) + 8, np.uint64)
+            self.arrays[name] = space[-space.ctypes.data % 64 // 8 :][: int(length)]
+            self.arrays[name][:] = [int(w, 16) for w in words.split(",")]
 
     def kernel(self, entry: str) -> Loaded | None:
         """A kernel by name; None if it has none of that name."""
