@@ -137,6 +137,18 @@ def test_a_bundle_that_was_exported_again_is_the_new_one(tmp_path: Path) -> None
     assert [f([1.0])[0] for f in results] == [2.0, 3.0]
 
 
+def test_bundles_of_one_name_stay_apart(tmp_path: Path) -> None:
+    """Functions of two bundles that have one name in C, the first of which is loaded again."""
+    loaded = []
+    for folder, other, value in (("a", "f", 1.0), ("b", "g", 2.0)):
+        functions = {other: nr.sin, "s": lambda x, value=value: x + value}
+        path = tmp_path / folder / "same"
+        nr.export(functions, nr.spec("n"), target="native", path=path, shared=False)
+        loaded.append(nr.load(path))
+    loaded.append(nr.load(tmp_path / "a" / "same"))
+    assert [bundle.s([0.0])[0] for bundle in loaded] == [1.0, 2.0, 1.0]
+
+
 def test_the_files_may_go_once_it_is_loaded(made: Path, tmp_path: Path) -> None:
     shutil.copytree(made, tmp_path / "copy")
     found = nr.load(tmp_path / "copy").energy
@@ -221,7 +233,7 @@ def refused(folder: Path, message: str, monkeypatch: pytest.MonkeyPatch) -> None
     def mapped(*args: Any) -> None:
         raise AssertionError("the code was loaded")
 
-    monkeypatch.setattr(objects, "load", mapped)
+    monkeypatch.setattr(objects, "load_alone", mapped)
     with pytest.raises(ExportError, match=f"(?s)load: {re.escape(str(folder))}: {message}"):
         nr.load(folder)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
+from collections.abc import Sequence
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -75,9 +76,20 @@ def _engine_for(objects: bytes, entry: str) -> _Engine:
 def load(objects: bytes, entry: str) -> Address:
     """The address of function ``entry`` of an object file; loading it again is a look-up."""
     with _lock:
-        engine = _engines.get(objects) or _engine_for(objects, entry)
-        address = Address(engine.address(entry))
-        if not address:
-            raise LookupError(f"object code does not define {entry}")
-        address.engine = engine
-        return address
+        return _address(_engines.get(objects) or _engine_for(objects, entry), entry)
+
+
+def load_alone(objects: bytes, entries: Sequence[str]) -> list[Address]:
+    """The addresses of functions of an object file whose names other files may have, too."""
+    with _lock:
+        engine = _Engine()
+        engine.add(objects)
+        return [_address(engine, entry) for entry in entries]
+
+
+def _address(engine: _Engine, entry: str) -> Address:
+    address = Address(engine.address(entry))
+    if not address:
+        raise LookupError(f"object code does not define {entry}")
+    address.engine = engine
+    return address

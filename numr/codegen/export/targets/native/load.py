@@ -28,7 +28,12 @@ def load(folder: Path, manifest: Mapping[str, Any]) -> dict[str, Run]:
     _check(folder, manifest)
     called = manifest["name"]
     data = (folder / f"{called}.o").read_bytes()
-    return {f["name"]: _function(folder, called, f, data) for f in manifest["functions"]}
+    names = [abi.function_name(called, f["name"]) for f in manifest["functions"]]
+    codes = iter(objects.load_alone(data, [n + end for n in names for end in ("", "_workspace")]))
+    return {
+        f["name"]: _function(folder, f, code, query)
+        for f, code, query in zip(manifest["functions"], codes, codes, strict=True)
+    }
 
 
 def _check(folder: Path, manifest: Mapping[str, Any]) -> None:
@@ -57,11 +62,11 @@ def _check(folder: Path, manifest: Mapping[str, Any]) -> None:
         )
 
 
-def _function(folder: Path, called: str, described: Mapping[str, Any], data: bytes) -> Run:
-    name = abi.function_name(called, described["name"])
+def _function(
+    folder: Path, described: Mapping[str, Any], code: objects.Address, query_code: objects.Address
+) -> Run:
     count = len(described["sizes"])
     pointers = len(described["inputs"]) + len(described["outputs"])
-    code, query_code = objects.load(data, name), objects.load(data, f"{name}_workspace")
     query = ctypes.CFUNCTYPE(ctypes.c_int64, *[ctypes.c_int64] * count)(query_code)
     caller = _caller(pointers, count)
     # By sizes: the bytes of the workspace, and what calls the function with them.
@@ -70,7 +75,8 @@ def _function(folder: Path, called: str, described: Mapping[str, Any], data: byt
     def plan(sizes: tuple[int, ...]) -> tuple[int, Callable[..., object]]:
         wanted = query(*sizes)
         if wanted < 0:
-            raise messages.bad_bundle(folder, f"{name} does not take sizes {sizes}")
+            what = f"{described['name']} does not take sizes {sizes}"
+            raise messages.bad_bundle(folder, what)
         launcher = make_launcher(
             caller, pointers + 1, sizes, lo=code, hi=code + 1, release_gil=True
         )
