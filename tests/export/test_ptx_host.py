@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,20 @@ def test_memory_is_allocated_once(host: Host, fake_cuda: FakeDriver) -> None:
     assert [call(n) for n in (5, 700, 700, 3, 800)] == [1, 2, 2, 2, 3]
     assert fake_cuda.devices[0].live == 1
     assert max(c[2] for c in fake_cuda.calls("cuMemAlloc_v2")) == host.workspace("force", 800)
+
+
+def test_threads_with_a_context_each(named: Written, fake_cuda: FakeDriver) -> None:
+    case = CASES["until"]
+
+    def run(n: int) -> None:
+        made = Host(named.path, fake_cuda, device=n % 2)
+        given = arguments(case, {"n": n})
+        agree(made("until", *given, n=n)[0], case.oracle(*given))
+        made.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(run, range(1, 7)))
+    assert [d.live for d in fake_cuda.devices] == [d.retained for d in fake_cuda.devices] == [0, 0]
 
 
 def test_sizes_that_are_refused(host: Host, fake_cuda: FakeDriver) -> None:

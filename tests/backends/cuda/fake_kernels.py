@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import itertools
 import json
 import re
@@ -72,7 +73,7 @@ class Module:
         """A kernel by name; None if it has none of that name."""
         if entry not in self.artifacts:
             return None
-        loaded = Loaded(self.artifacts[entry])
+        loaded = _loaded(self.artifacts[entry])
         assert self.parameters.get(entry, loaded.words) == loaded.words, "its number of parameters"
         return loaded
 
@@ -155,6 +156,9 @@ class Loaded:
                 None if m is None else met[(k & WARP - 1 ^ int(m[1])) + (k & ~(WARP - 1))][0]
                 for k, m in enumerate(met)
             ]
+
+
+_loaded = functools.lru_cache(256)(Loaded)
 
 
 class _Place:
