@@ -210,6 +210,11 @@ def test_buffers_are_used_again(browser: Browser, root: Path) -> None:
       // In turn and at once, and with what is on the device.
       const calls = [{ x: [0, 0, 0], k: [1, 1] }, { x: [0, 1, 3], k: [1, 2] }];
       const both = await Promise.all(calls.map((args) => prepared.run(args)));
+      // What becomes of an array after a call is not the call's.
+      const x = Float32Array.of(0, 1, 3);
+      const waiting = prepared.run({ x, k: [1, 2] });
+      x.fill(0);
+      const then = [...await waiting];
       const { out } = await prepared.dispatch({ x: [0, 1, 3], k: [1, 2] });
       const used = made - before;
       const energy = await model.energy({ x: out, k: [1, 1] }, { n: 3 });
@@ -219,10 +224,11 @@ def test_buffers_are_used_again(browser: Browser, root: Path) -> None:
       device.destroy();
       await device.lost;
       const lost = await model.energy({ x: [0, 1], k: [1] }).catch((error) => error.message);
-      return { first, both: both.map((x) => [...x]), used, energy, small, gone, lost };
+      return { then, first, both: both.map((x) => [...x]), used, energy, small, gone, lost };
     """)
     assert found["first"] == [-1, -3, 4]
     assert found["both"] == [[0, 0, 0], [-1, -3, 4]]
+    assert found["then"] == found["first"]
     assert found["used"] == 0
     assert found["energy"] == 0.5 * (2**2 + 7**2)
     assert found["small"] == "energy: x is a buffer of 12 bytes, and 20 are needed"

@@ -67,7 +67,8 @@ function array(description, argument, value) {
   if (ArrayBuffer.isView(value)) {
     const half = argument.dtype === "float16" && value.constructor.name === "Float16Array";
     if (!(value instanceof Type) && !half) throw wrong(`a ${value.constructor.name}`);
-    const data = half ? new Uint16Array(value.buffer, value.byteOffset, value.length) : value;
+    // A copy: the call may have to wait for others, and its caller may go on with the array.
+    const data = (half ? new Uint16Array(value.buffer, value.byteOffset, value.length) : value).slice();
     if (data.length % parts) throw wrong(`${data.length} numbers`);
     return { argument, data, count: data.length / parts };
   }
@@ -88,6 +89,10 @@ function array(description, argument, value) {
   walk(value, 0);
   if (parts === 2 && lengths.pop() !== 2) throw wrong("not pairs of a real and an imaginary part");
   const data = Type.from(whole);
+  const changed = /int/.test(argument.dtype) ? whole.findIndex((x, k) => data[k] !== x) : -1;
+  if (changed >= 0) {
+    throw new TypeError(`${description.name}: ${argument.name} holds ${whole[changed]}, which is no ${argument.dtype}`);
+  }
   if (lengths.length === argument.shape.length) return { argument, data, lengths, count: data.length / parts };
   if (lengths.length === 1) return { argument, data, count: data.length / parts };
   throw wrong(lengths.length ? `nested ${lengths.length} deep` : `a ${typeof value}`);
