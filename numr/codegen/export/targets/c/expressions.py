@@ -44,8 +44,8 @@ class Functions(Protocol):
         """A function of the prelude."""
         ...
 
-    def libm(self, name: str, dtype: DType) -> str:
-        """A function of C's library."""
+    def libm(self, name: str, dtype: DType, is_vector: bool) -> str:
+        """A function of C's library, in a loop that may become vector code or elsewhere."""
         ...
 
     def mathematics(self, name: str, dtype: DType, order: str = "") -> str:
@@ -77,6 +77,8 @@ class Expressions:
         self.positions = positions
         self.changing = changing
         self.uses = uses
+        # Whether what is printed is in a loop that may become vector code.
+        self.is_vector = False
         self.written: dict[str, Text] = {}
         self.products: dict[str, tuple[Value, Value]] = {}
 
@@ -150,7 +152,8 @@ class Expressions:
             order = str(int(s.args[0].value))
             args = args[1:]
         called = self.functions.mathematics(op, dtype, order)
-        return f"{called or self.functions.libm(op, dtype)}({', '.join(args)})", WHOLE
+        called = called or self.functions.libm(op, dtype, self.is_vector)
+        return f"{called}({', '.join(args)})", WHOLE
 
     def extreme(self, which: str, dtype: DType, x: str, y: str) -> Text:
         """The smaller or the greater of two, NaN if either is."""

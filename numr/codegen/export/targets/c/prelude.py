@@ -40,6 +40,7 @@ class Prelude:
     def __init__(self) -> None:
         self._made: dict[str, str] = {}
         self._library: dict[str, tuple[str, DType]] = {}
+        self._apart: dict[str, DType] = {}
 
     # -- what expressions call ---------------------------------------------------------------------
 
@@ -55,10 +56,17 @@ class Prelude:
             self._made[name] = make(name, _SHORT[first], _SHORT.get(second or ""))
         return name
 
-    def libm(self, name: str, dtype: DType) -> str:
-        """A function of C's library."""
+    def libm(self, name: str, dtype: DType, is_vector: bool) -> str:
+        """A function of C's library.
+
+        Of a sine and a cosine GCC makes one call, which is faster but has no form for vectors: where these may be
+        made the two have names of their own.
+        """
         called = _LIBM.get(name, name) + ("f" if dtype is float32 else "")
         self._library[called] = name, dtype
+        if is_vector and name in ("sin", "cos"):
+            self._apart[called] = dtype
+            return f"numr_{called}"
         return called
 
     def mathematics(self, name: str, dtype: DType, order: str = "") -> str:
@@ -100,7 +108,17 @@ class Prelude:
             t = local(dtype)
             given = ", ".join([t] * TABLE[name].arity)
             pure.append(f"extern {t} {called}({given}) {kind};")
-        return ["\n".join([_PURE, *pure, "#endif", ""])] if pure else []
+        apart: list[str] = []
+        for called, dtype in sorted(self._apart.items()):
+            t = local(dtype)
+            apart += [
+                "#ifdef NUMR_HAS_VECTORS",
+                f'extern {t} numr_{called}({t}) __asm__("{called}") NUMR_OLD_VECTOR;',
+                "#else",
+                f"#define numr_{called} {called}",
+                "#endif",
+            ]
+        return ["\n".join([_PURE, *pure, "#endif", *apart, ""])] if pure else []
 
     # -- one line each -----------------------------------------------------------------------------
 
@@ -215,8 +233,8 @@ def _function(name: str, dtype: DType, names: str, *lines: str) -> str:
 
 _MACROS = {
     "NUMR_KEEP_LOOP": """\
-/* Compilers would write a short loop out before they look for vectors, and then find none for a function. */
-#if defined(__GNUC__)
+/* GCC would write a short loop out before it looks for vectors, and then finds fewer. */
+#if defined(__GNUC__) && !defined(__clang__)
 #define NUMR_KEEP_LOOP _Pragma("GCC unroll 1")
 #else
 #define NUMR_KEEP_LOOP
@@ -232,6 +250,7 @@ _PURE = """\
 #define NUMR_VECTOR NUMR_PURE
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__)
 #if __GLIBC_PREREQ(2, 22)
+#define NUMR_HAS_VECTORS
 #undef NUMR_OLD_VECTOR
 #define NUMR_OLD_VECTOR __attribute__((__const__, __simd__("notinbranch")))
 #endif

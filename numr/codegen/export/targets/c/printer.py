@@ -6,7 +6,7 @@ order therefore has several partial results, LANES side by side, which compilers
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 from numr.codegen.export.targets.c.expressions import (
     PRODUCT,
@@ -38,8 +38,6 @@ from numr.codegen.kernel import (
 
 # How many partial results: a few vectors on any processor.
 LANES = 8
-# Loops of more statements are not taken apart: what is alike is no longer found.
-_LONG = 12
 _START = {"add": 0.0, "mul": 1.0}
 
 
@@ -132,6 +130,13 @@ class CPrinter:
 
     # -- loops -----------------------------------------------------------------------------------
 
+    def inside(self, s: For, depth: int) -> Iterator[str]:
+        """The body of a loop."""
+        e = self.expressions
+        e.is_vector = not any(isinstance(x, (For, If, Break)) for x in s.body)
+        yield from self.block(s.body, depth)
+        e.is_vector = False
+
     def loop(self, s: For, depth: int) -> Iterator[str]:
         if _is_partial(s):
             yield from self.partial(s, depth)
@@ -144,7 +149,7 @@ class CPrinter:
             yield f"#pragma omp parallel for schedule(static) if (points > {64 if inner else 16384})"
             yield "#endif"
         yield f"{pad}for (int64_t {i} = {lo}; {i} < {hi}; ++{i}) {{"
-        yield from self.block(s.body, depth + 1)
+        yield from self.inside(s, depth + 1)
         yield f"{pad}}}"
 
     def partial(self, s: For, depth: int) -> Iterator[str]:
@@ -162,23 +167,30 @@ class CPrinter:
         # overflow that cannot be where it knows the length.
         yield f"{pad}const int64_t {i}_rest = {hi} - {length} % {LANES};"
         yield f"{pad}for (int64_t {i}_first = {lo}; {i}_first < {i}_rest; {i}_first += {LANES}) {{"
-        if any(_calls(x) for x in s.body) or len(s.body) > _LONG:
-            yield pad + "    " + self.functions.use("NUMR_KEEP_LOOP")
+        yield pad + "    " + self.functions.use("NUMR_KEEP_LOOP")
         yield f"{pad}    for (int part = 0; part < {LANES}; ++part) {{"
         yield f"{pad}        const int64_t {i} = {i}_first + part;"
         self.totals = {name: f"{name}_part[part]" for name in totals}
-        yield from self.block(s.body, depth + 2)
+        yield from self.inside(s, depth + 2)
         self.totals = {}
         yield f"{pad}    }}"
         yield f"{pad}}}"
         yield f"{pad}for (int64_t {i} = {i}_rest; {i} < {hi}; ++{i}) {{"
-        yield from self.block(s.body, depth + 1)
+        yield from self.inside(s, depth + 1)
         yield f"{pad}}}"
-        yield f"{pad}for (int part = 0; part < {LANES}; ++part) {{"
         for name, a in totals.items():
-            part = Var(f"{name}_part[part]", a.var.dtype)
-            yield f"{pad}    {name} = {e.combine(a.monoid, name, part, a.var.dtype)};"
-        yield f"{pad}}}"
+            yield f"{pad}{name} = {self.whole(a, [f'{name}_part[{k}]' for k in range(LANES)])};"
+
+    def whole(self, a: Accumulate, parts: list[str]) -> str:
+        """A reduction's result and its parts as one, by halves, so that no step waits for more than two others."""
+        e, dtype = self.expressions, a.var.dtype
+        while len(parts) > 1:
+            half = len(parts) // 2
+            pairs = zip(parts[:half], parts[half:], strict=True)
+            parts = [e.combine(a.monoid, x, Var(y, dtype), dtype) for x, y in pairs]
+            if a.monoid in ("add", "mul"):
+                parts = [f"({p})" for p in parts]
+        return e.combine(a.monoid, a.var.name, Var(parts[0], dtype), dtype)
 
     def start(self, a: Accumulate) -> str:
         """What a partial result starts from, so that it changes nothing: of a sum -0.0 where the whole does."""
@@ -228,18 +240,6 @@ def _alone(body: Sequence[Statement]) -> bool:
         )
 
     return fine(body)
-
-
-def _calls(s: Statement) -> bool:
-    """Whether a statement calls a function that may have a form for vectors, which only loops are given."""
-    return isinstance(s, Let) and s.op in _CALLED and s.args[0].dtype.kind == "f"
-
-
-_CALLED: Collection[str] = frozenset(
-    ("exp", "exp2", "expm1", "log", "log2", "log10", "log1p", "cbrt", "sin", "cos", "tan", "asin", "acos",
-     "atan", "sinh", "cosh", "tanh", "asinh", "acosh", "atanh", "erf", "erfc", "atan2", "pow", "hypot",
-     "lgamma", "digamma", "polygamma")
-)  # fmt: skip
 
 
 def wrapped(head: str, parameters: Sequence[str]) -> list[str]:
