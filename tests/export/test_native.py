@@ -20,6 +20,7 @@ import numr as nr
 import numr.primitives
 from numr.array import from_node
 from numr.codegen.backends.cpu import machine, processors
+from numr.codegen.backends.cpu.compile import kernel_text
 from numr.codegen.export import abi
 from numr.codegen.export.targets.native import archive, link
 from numr.errors import ExportError
@@ -493,6 +494,16 @@ def test_what_processors_have() -> None:
         assert processors.named(name).lanes == lanes
         assert processors.named(name).fma == (lanes > 2)
     assert all(processors.named(name).lanes >= 2 for name in processors.X86)
+
+
+@pytest.mark.skipif(not processors.is_x86(machine.host()), reason="names are of x86-64 processors")
+@pytest.mark.parametrize(("cpu", "register"), [("skylake-avx512", "zmm"), ("haswell", "ymm")])
+def test_mathematics_is_done_by_whole_vectors(cpu: str, register: str) -> None:
+    """Also where LLVM would rather take half of them, for which there is no vector form."""
+    kernel = "def k(lo, hi, a, b):\n    for i in range(lo, hi):\n        b[i] = exp(a[i])\n"
+    on = processors.named(cpu)
+    text = kernel_text(kernel, "k", ("i64", "i64", "p:f64", "p:f64"), False, on)
+    assert register in machine.assembly(machine.optimise(text, on), on)
 
 
 @pytest.mark.parametrize(

@@ -70,14 +70,24 @@ def host() -> Machine:
             libmvec = True
         except RuntimeError:
             libmvec = False
+    lanes = lanes_of({name for name, there in flags.items() if there})
     return Machine(
         triple=triple,
         cpu=llvm.get_host_cpu_name(),
-        features=flags.flatten(),
-        lanes=lanes_of({name for name, there in flags.items() if there}),
+        features=",".join(filter(None, (flags.flatten(), tuning(lanes)))),
+        lanes=lanes,
         fma=not x86 or bool(flags.get("fma")),
         libmvec=libmvec,
     )
+
+
+def tuning(lanes: int) -> str:
+    """What LLVM is told beside a processor's features.
+
+    It takes some with AVX-512 to be better at half their vectors, and then finds no vector form of mathematics:
+    vectorforms.py has them for whole ones.
+    """
+    return "-prefer-256-bit" if lanes == vectorforms.LANES else ""
 
 
 def lanes_of(features: Collection[str]) -> int:

@@ -40,7 +40,9 @@ def named(name: str) -> Machine:
     if name not in X86 or not is_x86(here):
         raise ValueError(name)
     found = features(name)
-    return replace(here, cpu=name, features="", lanes=machine.lanes_of(found), fma="fma" in found)
+    lanes = machine.lanes_of(found)
+    tuning = machine.tuning(lanes)
+    return replace(here, cpu=name, features=tuning, lanes=lanes, fma="fma" in found)
 
 
 def is_x86(made: Machine) -> bool:
@@ -50,7 +52,7 @@ def is_x86(made: Machine) -> bool:
 
 def needed(made: Machine) -> list[str]:
     """The features that a processor needs to run code that was made for a machine, beyond the least."""
-    if not made.features:
+    if "+" not in made.features:
         return sorted(features(made.cpu))
     there = {word[1:] for word in made.features.split(",") if word.startswith("+")}
     if is_x86(made):
