@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import re
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ import pytest
 import numr as nr
 import numr.primitives
 from numr.array import from_node
+from numr.codegen.export.manifest import value
 from numr.codegen.export.record import Recording
 from numr.codegen.export.targets.ptx import code, target
 from numr.codegen.export.targets.ptx.target import TARGET, Ptx
@@ -112,11 +114,25 @@ CASES = {
         (N, nr.spec(dtype="i64")), ({"n": 1}, {"n": 5}),
         lambda x, i: [x * 2, np.roll(x, 1), x.sum() * x][min(max(i, 0), 2)],
     ),
+    # Refused for n = 1.
+    "windows": Case(
+        lambda x: x.reshape(-1, 3)[2:].mean(axis=1), (nr.spec("3*n"),), ({"n": 2}, {"n": 9}),
+        lambda x: x.reshape(-1, 3)[2:].mean(axis=1),
+    ),
+    "halves": Case(
+        lambda x: x * 2, (nr.spec("n", dtype="f16"),), ({"n": 1}, {"n": 700}), lambda x: x * 2,
+    ),
     "parts": Case(
         lambda z, b: nr.where(b, nr.conj(z) * 1j, 0), (nr.spec("n", dtype="c128"), nr.spec("n", dtype="bool")),
         ({"n": 1}, {"n": 9}), lambda z, b: np.where(b, np.conj(z) * 1j, 0),
     ),
 }  # fmt: skip
+
+
+def takes(described: Mapping[str, Any], sizes: Mapping[str, int]) -> bool:
+    """Whether sizes are such as the conditions of a manifest's function ask for."""
+    holds = {">=": operator.ge, "==": operator.eq, "!=": operator.ne}
+    return all(holds[r["relation"]](value(r["formula"], sizes), 0) for r in described["requires"])
 
 
 def arguments(case: Case, sizes: Mapping[str, int]) -> list[Array]:

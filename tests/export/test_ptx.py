@@ -21,7 +21,7 @@ from numr.codegen.export import steps
 from numr.codegen.export.record import Launch, Loop, Recording, Repeat, Step, Switch, While
 from numr.codegen.export.targets.ptx import code
 from numr.codegen.export.targets.ptx.target import TARGET
-from numr.errors import DeviceError, ExportError
+from numr.errors import DeviceError, ExportError, ShapeError
 from tests.backends.cuda.conftest import fake_cuda, install, no_cuda  # noqa: F401
 from tests.backends.cuda.fake_driver import FakeDriver
 from tests.backends.test_conformance import agree
@@ -33,6 +33,7 @@ from tests.export.ptx_cases import (  # noqa: F401
     arguments,
     check_module,
     named,
+    takes,
     write,
 )
 
@@ -131,10 +132,15 @@ def test_steps_of_the_manifest_are_those_of_the_recording(name: str, named: Writ
 def test_loaded_functions(name: str, named: Written, fake_cuda: FakeDriver) -> None:
     case = CASES[name]
     bundle = nr.load(named.path)
+    described = getattr(bundle, name).description
     for sizes in case.sizes:
         given = arguments(case, sizes)
         if name == "choose":
             given[1] = np.array(1)
+        if not takes(described, sizes):
+            with pytest.raises(ShapeError, match=f"{name} takes no arrays with n = {sizes['n']}"):
+                getattr(bundle, name)(*given)
+            continue
         got, want = getattr(bundle, name)(*given), case.oracle(*given)
         for g, w in zip(*((r if isinstance(r, tuple) else (r,)) for r in (got, want)), strict=True):
             agree(g, np.asarray(w), f"{name} {sizes}")
