@@ -33,7 +33,7 @@ from numr.export.write import _recorded
 
 RESULTS = Path(__file__).resolve().parent / "results" / "export.json"
 CC = ("cc", "-std=c11", "-O3", "-march=native")
-MANY = 100_000  # options that are priced at once
+MANY = 10_000  # options that are priced at once
 # numr may take so many times as long as what it is held against; a call may take so many seconds.
 KERNELS, GENERATED, PEER, CALL = 1.05, 1.3, 1.0, 0.1e-6
 Told = dict[str, dict[str, Any]]
