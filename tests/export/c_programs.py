@@ -90,12 +90,14 @@ class Program:
     def build(
         self, folder: Path, compiler: Sequence[str], libraries: Sequence[str] = ("-lm",)
     ) -> Path:
-        """Compile the bundle and the program; warnings are errors."""
+        """Compile the bundle, or link it, and the program; warnings are errors."""
         folder.mkdir(parents=True, exist_ok=True)
         main, made = folder / "main.c", folder / "program"
         main.write_text(self.source())
         (folder / "given").write_bytes(b"".join(x.tobytes() for _, xs, _ in self.calls for x in xs))
-        sources = [str(main), str(self.bundle / f"{self.manifest['name']}.c")]
+        name = self.manifest["name"]
+        code = f"{name}.c" if self.manifest["target"] == "c" else f"lib{name}.a"
+        sources = [str(main), str(self.bundle / code)]
         ran([*compiler, f"-I{self.bundle}", *sources, "-o", str(made), *libraries])
         return made
 

@@ -20,7 +20,8 @@ from numr.codegen.export import abi
 from numr.codegen.export.targets.native import archive, link
 from numr.errors import ExportError
 from numr.export import Bundle
-from tests.export.test_native import energy, long, pointer, softmax
+from tests.export.c_programs import GCC, Program
+from tests.export.test_native import FUNCTIONS, energy, long, pointer, softmax
 
 N, CHAIN = nr.spec("n"), (nr.spec("n"), nr.spec("n-1"))
 NAMES = ("energy", "force", "softmax", "mixed")
@@ -270,3 +271,27 @@ def test_a_linker_alone_will_do(bundle: Bundle, monkeypatch: pytest.MonkeyPatch)
     x, out = np.array([[0.0, 1.0]]), np.zeros((1, 2))
     assert found.all_softmax(pointer(x), pointer(out), long(1), long(2), None) == abi.OK
     np.testing.assert_allclose(out.sum(), 1.0)
+
+
+def test_nothing_outside_of_arrays_is_touched(tmp_path: Path) -> None:
+    """Under valgrind, every array and workspace being as long as it has to be and no longer."""
+    cpu = "x86-64-v3" if processors.is_x86(machine.host()) else "host"
+    path = nr.export(FUNCTIONS, target="native", path=tmp_path / "all", cpu=cpu, shared=False).path
+    random, calls = np.random.default_rng(0), []
+    for n, m in ((2, 1), (33, 7)):
+        sizes = {"n": n, "m": m}
+        for name, (_, specs) in FUNCTIONS.items():
+            shapes = [tuple(length.value(sizes) for length in s.shape) for s in specs]
+            given = [
+                random.random(s).astype(t.dtype.dtype) for s, t in zip(shapes, specs, strict=True)
+            ]
+            calls.append((name, given, sizes))
+    program = Program(path, calls)
+    libraries = json.loads((path / "manifest.json").read_text())["libraries"]
+    made = program.build(tmp_path / "build", GCC, [f"-l{name}" for name in libraries])
+    found = program.run(made, ("valgrind", "-q", "--error-exitcode=9", "--leak-check=full"))
+    bundle = nr.load(path)
+    for (name, given, _), got in zip(calls, found, strict=True):
+        want = getattr(bundle, name)(*given)
+        for g, w in zip(got, want if isinstance(want, tuple) else (want,), strict=True):
+            np.testing.assert_array_equal(g, w, name)
