@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 
 import numr as nr
 import numr.primitives
@@ -19,138 +17,124 @@ from numr.ir.interpret import interpret
 from numr.ir.primitive import REGISTRY, Primitive, Sample
 from tests.backends.test_conformance import agree, build
 from tests.backends.test_derivatives import TOLERANCE, gradients
-from tests.export.c_programs import CLANG, GCC, Call, Program
+from tests.export.c_programs import CLANG, GCC, Program
 from tests.export.example_functions import cases
 
-SANITIZED = (*GCC, "-O0", "-g", "-fsanitize=undefined,address", "-fno-sanitize-recover=all")
-VALGRIND = ("valgrind", "-q", "--error-exitcode=9", "--leak-check=full")
+# A compiler's command, and what the program runs under.
+Build = tuple[tuple[str, ...], tuple[str, ...]]
+FAST: Build = ((*GCC, "-O3", "-march=native"), ())
+SANITIZED: Build = ((*GCC, "-O0", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"), ())
+UNDER_VALGRIND = ("valgrind", "-q", "--error-exitcode=9", "--leak-check=full")
+VALGRIND: Build = ((*CLANG, "-O1"), UNDER_VALGRIND)
+PLAIN_VALGRIND: Build = ((*CLANG, "-O0"), UNDER_VALGRIND)
+Check = Callable[[list[Any]], None]
 
 
-@dataclass(frozen=True)
 class Exported:
-    """Functions in one bundle, the calls of them, and what each is compared with."""
+    """Functions to export in one bundle, the calls of them, and a check of each call's results."""
 
-    program: Program
-    wants: list[Callable[[list[Any]], None]]
+    def __init__(self) -> None:
+        self.functions: dict[str, Any] = {}
+        self.calls: list[Any] = []
+        self.checks: list[Check] = []
 
-    def check(self, folder: Path, compiler: tuple[str, ...], under: tuple[str, ...] = ()) -> None:
-        made = self.program.build(folder, compiler)
-        for want, got in zip(self.wants, self.program.run(made, under), strict=True):
-            want(got)
+    def call(self, name: str, arrays: Any, sizes: Any, check: Check) -> None:
+        self.calls.append((name, [np.array(x, order="C") for x in arrays], sizes))
+        self.checks.append(check)
+
+    def run(self, folder: Path, *builds: Build) -> None:
+        """Export once, and build, run and check by every way."""
+        path = nr.export(self.functions, target="c", path=folder / "bundle").path
+        program = Program(path, self.calls)
+        for k, (compiler, under) in enumerate(builds):
+            made = program.build(folder / str(k), compiler)
+            for check, results in zip(self.checks, program.run(made, under), strict=True):
+                check(results)
 
 
-def specs(arrays: Any) -> tuple[Any, ...]:
-    return tuple(nr.spec(*x.shape, dtype=x.dtype.name) for x in arrays)
+def close(want: Any, tolerance: float, where: str) -> Check:
+    """A check that results are within a tolerance of the largest number of each."""
+
+    def check(got: list[Any]) -> None:
+        for g, w in zip(got, want, strict=True):
+            scale = np.abs(w[np.isfinite(w)]).max(initial=1e-300)
+            np.testing.assert_allclose(
+                g,
+                w,
+                rtol=tolerance,
+                atol=tolerance * scale,
+                err_msg=f"{where}: {len(want)} results",
+            )
+
+    return check
 
 
-def samples() -> Iterator[tuple[str, Primitive, Sample]]:
-    """Of every primitive the sample with the most elements of those that are not large."""
-    for name, prim in sorted(REGISTRY.items()):
-        rng = np.random.default_rng(zlib.crc32(name.encode()))
-        found = [s for s in prim.samples(rng) if sum(x.size for x in s.operands) < 500]
-        if found:
-            yield name, prim, max(found, key=lambda s: sum(x.size for x in s.operands))
+def numbers(nested: Any) -> list[Any]:
+    return [x.numpy() for x in nr.tree.leaves(nested)]
+
+
+def samples(prim: Primitive) -> list[Sample]:
+    """Those that are not large, the smallest first."""
+    rng = np.random.default_rng(zlib.crc32(prim.name.encode()))
+    found = [s for s in prim.samples(rng) if sum(x.size for x in s.operands) < 500]
+    return sorted(found, key=lambda s: sum(x.size for x in s.operands))
 
 
 def smooth() -> Iterator[tuple[str, Primitive, Sample]]:
     """A sample of a primitive of every kind, that has derivatives."""
     kinds = set()
     for name, prim in sorted(REGISTRY.items()):
-        rng = np.random.default_rng(zlib.crc32(name.encode()))
-        for sample in prim.samples(rng):
-            real = [x for x in sample.operands if x.dtype == np.float64]
+        for sample in samples(prim):
+            real = [x for x in sample.operands if x.dtype == np.float64 and x.size]
             fine = real and sample.smooth and all(np.isfinite(x).all() for x in real)
             if fine and not prim.no_jvp and type(prim) not in kinds:
                 kinds.add(type(prim))
                 yield name, prim, sample
 
 
-@pytest.fixture(scope="module")
-def primitives(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def specs(arrays: Any) -> tuple[Any, ...]:
+    return tuple(nr.spec(*x.shape, dtype=x.dtype.name) for x in arrays)
+
+
+def primitives() -> Exported:
     """Every primitive, and derivatives of first and second order of one of every kind."""
-    functions: dict[str, Any] = {}
-    calls: list[Call] = []
-    wants: list[Any] = []
+    made = Exported()
+    for name, prim in sorted(REGISTRY.items()):
+        for sample in samples(prim)[-1:]:
 
-    def add(name: str, f: Any, arrays: Any, want: Any) -> None:
-        functions[name] = (f, specs(arrays))
-        calls.append((name, [np.array(x, order="C") for x in arrays], {}))
-        wants.append(want)
+            def value(*xs: Any, prim: Any = prim, sample: Any = sample) -> Any:
+                return from_node(prim(*map(node_of, xs), **sample.params))
 
-    for name, prim, sample in samples():
-
-        def value(*xs: Any, prim: Any = prim, sample: Any = sample) -> Any:
-            return from_node(prim(*map(node_of, xs), **sample.params))
-
-        def same(got: list[Any], prim: Any = prim, sample: Any = sample, name: str = name) -> None:
             (want,) = interpret([build(prim, sample)[1]], {})
-            agree(got[0], want, name)
-
-        add(f"of_{name}", value, sample.operands, same)
+            made.functions[f"of_{name}"] = (value, specs(sample.operands))
+            made.call(
+                f"of_{name}", sample.operands, {}, lambda got, w=want, n=name: agree(got[0], w, n)
+            )
     for name, prim, sample in smooth():
         given, orders = gradients(prim, sample)
         for order, f in enumerate(orders, 1):
-
-            def close(got: list[Any], f: Any = f, given: Any = given, name: str = name) -> None:
-                for g, w in zip(got, nr.jit(f)(*given), strict=True):
-                    want = w.numpy()
-                    scale = np.abs(want).max(initial=1.0)
-                    np.testing.assert_allclose(
-                        g, want, rtol=TOLERANCE, atol=TOLERANCE * scale, err_msg=name
-                    )
-
-            add(f"{name}_{order}", f, given, close)
-    path = tmp_path_factory.mktemp("primitives") / "all"
-    nr.export(functions, target="c", path=path)
-    return Exported(Program(path, calls), wants)
+            called = f"{name}_{order}"
+            made.functions[called] = (f, specs(given))
+            want = numbers(nr.jit(f, device="reference")(*given))
+            made.call(called, given, {}, close(want, TOLERANCE, called))
+    return made
 
 
-@pytest.fixture(scope="module")
-def examples(tmp_path_factory: pytest.TempPathFactory) -> Exported:
+def examples() -> Exported:
     """Functions of the examples, with their derivatives, at several sizes."""
-    found = cases()
-    path = tmp_path_factory.mktemp("examples") / "examples"
-    nr.export({k: (c.fun, c.specs) for k, c in found.items()}, target="c", path=path)
-    calls: list[Call] = []
-    wants: list[Any] = []
-    for name, case in found.items():
+    made = Exported()
+    for name, case in cases().items():
+        made.functions[name] = (case.fun, case.specs)
         jitted = nr.jit(case.fun)
         for arrays, sizes in case.calls:
-
-            def close(
-                got: list[Any],
-                jitted: Any = jitted,
-                arrays: Any = arrays,
-                case: Any = case,
-                name: str = name,
-            ) -> None:
-                for g, w in zip(got, nr.tree.leaves(jitted(*arrays)), strict=True):
-                    want = w.numpy()
-                    scale = np.abs(want).max(initial=1e-300)
-                    np.testing.assert_allclose(
-                        g, want, rtol=case.tolerance, atol=case.tolerance * scale, err_msg=name
-                    )
-
-            calls.append((name, [np.asarray(x, order="C") for x in arrays], sizes))
-            wants.append(close)
-    return Exported(Program(path, calls), wants)  # fmt: skip
+            check = close(numbers(jitted(*arrays)), case.tolerance, f"{name} {sizes}")
+            made.call(name, arrays, sizes, check)
+    return made
 
 
-def test_primitives_by_gcc_under_sanitizers(primitives: Exported, tmp_path: Path) -> None:
-    primitives.check(tmp_path, SANITIZED)
+def test_every_primitive_and_derivatives_of_every_kind(tmp_path: Path) -> None:
+    primitives().run(tmp_path, SANITIZED, PLAIN_VALGRIND)
 
 
-def test_primitives_by_clang_under_valgrind(primitives: Exported, tmp_path: Path) -> None:
-    primitives.check(tmp_path, (*CLANG, "-O1"), VALGRIND)
-
-
-def test_examples_by_gcc_as_fast_code(examples: Exported, tmp_path: Path) -> None:
-    examples.check(tmp_path, (*GCC, "-O3", "-march=native"))
-
-
-def test_examples_by_clang_under_valgrind(examples: Exported, tmp_path: Path) -> None:
-    examples.check(tmp_path, (*CLANG, "-O1"), VALGRIND)
-
-
-def test_examples_by_gcc_under_sanitizers(examples: Exported, tmp_path: Path) -> None:
-    examples.check(tmp_path, SANITIZED)
+def test_functions_of_the_examples(tmp_path: Path) -> None:
+    examples().run(tmp_path, FAST, SANITIZED, VALGRIND)
