@@ -239,7 +239,8 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     """`for i in range(lower, upper): value = body_fun(i, value)`, as part of the graph.
 
     Args:
-        lower: the first i. An int, or an integer array of one number.
+        lower: the first i. An int, or an integer array of one number. i is int64; it has the dtype of a NumPy
+            integer here, as `np.int32(0)`, for devices that have no int64.
         upper: the i after the last. Where both are ints, the loop can be differentiated in reverse.
         body_fun: a function (i, value) -> value, which keeps structure, shapes and dtypes.
         init_val: the first value (any pytree).
@@ -258,7 +259,7 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
     name = function_name("fori_loop", body_fun)
     bounds = []
     for what, bound in (("lower", lower), ("upper", upper)):
-        if not isinstance(bound, int) or isinstance(bound, bool):
+        if not isinstance(bound, (int, np.integer)) or isinstance(bound, bool):
             bound = to_array(bound)
             if bound.dtype.kind not in "iu" or bound.shape != ():
                 raise TypeError(
@@ -268,15 +269,16 @@ def fori_loop(lower: Any, upper: Any, body_fun: Callable[[Any, Any], Any], init_
         bounds.append(bound)
     lower, upper = bounds
     body_fun_ = body_fun
-    if isinstance(lower, int) and isinstance(upper, int):
-        first = lower
+    if isinstance(lower, (int, np.integer)) and isinstance(upper, (int, np.integer)):
+        first = to_array(lower)
+        lower, upper = (n if isinstance(n, int) else int(n) for n in (lower, upper))
 
         def step(carry: Any, _: Any) -> Any:
             i, value = carry
             return (i + 1, body_fun_(i, value)), None
 
         step.__name__ = name
-        (_, value), _ = scan(step, (to_array(first), init_val), length=largest([upper - lower, 0]))
+        (_, value), _ = scan(step, (first, init_val), length=largest([upper - lower, 0]))
         return value
     i, end = to_array(lower).astype("int64"), to_array(upper).astype("int64")
 

@@ -347,3 +347,19 @@ def test_associative_scan(n: int) -> None:
     np.testing.assert_allclose(b.numpy(), want, atol=1e-10)
     g = nr.grad(lambda x: nr.sum(nr.associative_scan(nr.add, x) ** 2))(x)
     np.testing.assert_allclose(g.numpy(), 2 * x.cumsum(0)[::-1].cumsum(0)[::-1], atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", ["int32", "int64", "uint8"])
+def test_a_loop_counts_in_the_dtype_of_its_first_number(dtype: str) -> None:
+    seen = []
+
+    def body(i: nr.Array, x: nr.Array) -> nr.Array:
+        seen.append(str(i.dtype))
+        return x * i
+
+    lower = np.dtype(dtype).type(1)
+    f = lambda x: nr.fori_loop(lower, np.int64(5), body, x)
+    assert nr.jit(f)(2.0) == 48
+    assert nr.grad(f)(2.0) == 24
+    assert set(seen) == {dtype}
+    assert nr.fori_loop(lower, np.int32(1), body, 2.0) == 2

@@ -77,9 +77,9 @@ def collatz(n: Any) -> Any:
 
 ONE = np.float32(1)
 CASES: dict[str, Case] = {
-    "energy": Case(energy, (f32("n"), f32("n - 1")), springs(1, 2, 64, 65, 5000)),
-    "force": Case(nr.grad(energy), (f32("n"), f32("n - 1")), springs(1, 2, 64, 65, 5000)),
-    "stiffness": Case(nr.hessian(energy), (f32("n"), f32("n - 1")), springs(1, 5, 40)),
+    "energy": Case(energy, (f32("n"), f32("n - 1")), springs(2, 3, 64, 65, 5000)),
+    "force": Case(nr.grad(energy), (f32("n"), f32("n - 1")), springs(2, 3, 64, 65, 5000)),
+    "stiffness": Case(nr.hessian(energy), (f32("n"), f32("n - 1")), springs(2, 5, 40)),
     # Beyond 65535 workgroups, which have to be spread over two dimensions.
     "many": Case(lambda x: nr.sin(x), (f32("n"),), ((numbers(64 * 65535 + 100),),)),
     "matmul": Case(
@@ -134,6 +134,13 @@ CASES: dict[str, Case] = {
         ),
         (spec(dtype="i32"), f32("n")),
         tuple((np.int32(i), np.arange(9, dtype=np.float32)) for i in (0, 1, 2, 7, -3)),
+    ),
+    "counted": Case(
+        lambda x: nr.fori_loop(
+            np.int32(0), x.shape[0], lambda i, c: nr.sin(c) + x[i], np.float32(0)
+        ),
+        (f32("n"),),
+        ((numbers(1),), (numbers(20),)),
     ),
     # Any int32 is an index, also without integers of 64 bits; negative ones count from the end.
     "picked": Case(
