@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numr import config, devices, dtypes
+from numr import config, devices, dtypes, messages
 from numr.dtypes import DType, as_dtype
 from numr.ir.node import Node, scope
 from numr.ir.symbolic import Symbolic
@@ -276,7 +276,10 @@ class Array(Operators):
     def __len__(self) -> int:
         if not self.shape:
             raise TypeError("len() of an array without axes")
-        return self.shape[0]
+        n = self.shape[0]
+        if isinstance(n, Symbolic):
+            raise messages.size_decided(f"len(x), which is {n}")
+        return n
 
     def __iter__(self) -> Any:
         return (self[i] for i in range(len(self)))
@@ -482,8 +485,6 @@ def _check_alive(node: Node) -> None:
     trace = node.trace
     while trace is not None:
         if not trace.alive and trace.kind != "grad":
-            from numr import messages
-
             raise messages.leaked_value(
                 node.shape, node.dtype, trace.kind, trace.name, node.location
             )

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from numr import tree
+from numr import messages, tree
 from numr.array import Array, to_array
 from numr.control import function_name
 from numr.errors import ShapeError
 from numr.functions import all as functions
+from numr.ir.symbolic import Symbolic
 
 __all__ = ["associative_scan"]
 
@@ -45,6 +46,11 @@ def associative_scan(
             f"numr.associative_scan: arrays of different lengths along axis {axis}: "
             f"{', '.join(str(n) for n in sorted(lengths))}"
         )
+    for a in arrays:
+        if isinstance(a.shape[0], Symbolic):
+            raise messages.size_decided(
+                f"how many passes associative_scan makes over {a.shape[0]} rows"
+            )
     if reverse:
         arrays = [functions.flip(a, axis=0) for a in arrays]
 

@@ -22,6 +22,7 @@ from numr.codegen.stages import announcement
 from numr.codegen.steps import Allocation, Expanded, Launch, Program, Repeat, Run, View, last_uses
 from numr.codegen.support import require_rounds
 from numr.ir.dims import Extent
+from numr.ir.symbolic import is_nothing
 from numr.runtime.generated import define
 
 
@@ -86,7 +87,7 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
             points = step.stage.points(sizes)
             launches = step.stage.launches(sizes, backend.capabilities.interrupted)
             work = step.stage.work(sizes) // max(len(launches), 1)
-            for values in launches if points != 0 else ():
+            for values in () if is_nothing(points) else launches:
                 if backend.capabilities.trips is not None:
                     require_rounds(
                         rounds(step.stage.kernel, values), backend.name, backend.capabilities

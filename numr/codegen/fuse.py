@@ -20,6 +20,7 @@ from numr.codegen.weight import EXPENSIVE, cost_of, own_cost
 from numr.ir.dims import Dim, Extent
 from numr.ir.node import Node
 from numr.ir.primitive import siblings_key
+from numr.ir.symbolic import is_nothing
 from numr.ir.text import Canonical
 from numr.primitives.source import CONST, IOTA, SIZE_OF
 
@@ -368,7 +369,7 @@ class _Fuser:
         axis, parts = node.prim.parts(node)  # type: ignore[attr-defined]
         alike: dict[tuple[Extent, ...], list[list[int]]] = {}
         for k, part in enumerate(parts):
-            if 0 in part.shape:
+            if any(map(is_nothing, part.shape)):
                 continue
             sets = alike.setdefault(tuple(map(self.extent, part.shape)), [[]])
             if len(self._behind([parts[j] for j in (*sets[-1], k)])) >= self.most:

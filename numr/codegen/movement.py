@@ -12,7 +12,7 @@ from numr.codegen.kernel import Buffer, For, Kernel, Let, Literal, Statement, St
 from numr.codegen.target import Backend
 from numr.codegen.widths import positions
 from numr.dtypes import DType, as_dtype, real_part_dtype, uint16
-from numr.ir.symbolic import largest
+from numr.ir.symbolic import is_nothing, largest
 
 
 def _grid(at: Var, body: list[Statement]) -> For:
@@ -68,7 +68,7 @@ def _shift(backend: Backend, source: Any, target: Any, start: int, row: Any) -> 
     """Copy a row's elements from or to the place it has in the larger of two buffers."""
     parts = 2 if row.dtype.kind == "c" else 1
     points = row.size * parts
-    if points:
+    if not is_nothing(points):
         longest = largest([source.size * parts, target.size * parts])
         index = positions(longest, backend.capabilities)
         kernel = shift_kernel(as_dtype(row.dtype), index, target is not row)

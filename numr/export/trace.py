@@ -6,12 +6,16 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
+
+import numpy as np
 
 from numr import messages, tree
 from numr.array import to_array
 from numr.codegen.export.assemble import Sized
 from numr.codegen.export.record import Argument
+from numr.devices import to_host
 from numr.export.specs import Spec, is_name
 from numr.ir.formulas import symbols_of
 from numr.ir.node import Node
@@ -20,8 +24,7 @@ from numr.ir.text import Canonical
 from numr.jit import Jitted, Traced
 
 # Typical sizes, each symbol its own: primes, so that formulas that differ seldom have one value.
-_FIRST = (1009, 1013, 1019, 1021, 1031, 1033, 1039, 1049, 1051, 1061, 1063, 1069, 1087, 1091)
-_SECOND = (5003, 5009, 5011, 5021, 5023, 5039, 5051, 5059, 5077, 5081, 5087, 5099, 5101, 5107)
+_TYPICAL = (1009, 1013, 1019, 1021, 1031, 1033, 1039, 1049, 1051, 1061, 1063, 1069, 1087, 1091)
 
 
 @dataclass(slots=True)
@@ -55,9 +58,9 @@ def traced(
     arrays = [leaf for leaf in leaves if isinstance(leaf, Spec)]
     _check_leaves(name, leaves, structure)
     symbols = symbols_of(n for s in arrays for n in s.shape)
-    if len(symbols) > len(_FIRST):
+    if len(symbols) > len(_TYPICAL):
         raise messages.cannot_export(
-            f"{name} has {len(symbols)} symbolic sizes; at most {len(_FIRST)}"
+            f"{name} has {len(symbols)} symbolic sizes; at most {len(_TYPICAL)}"
         )
     for key in typical:
         if key not in symbols:
@@ -65,13 +68,14 @@ def traced(
                 f"typical= names {key!r}, which no spec of {name} does; there are {symbols}"
             )
     inputs = _arguments(name, fun, arrays, leaves, structure)
-    chosen = {s: typical.get(s, n) for s, n in zip(symbols, _FIRST, strict=False)}
-    result, sized = _trace(name, fun, leaves, structure, chosen)
+    chosen = {s: typical.get(s, n) for s, n in zip(symbols, _TYPICAL, strict=False)}
+    others = _others(chosen)
+    result, sized = _trace(name, fun, leaves, structure, Scope(chosen, others))
     other = None
     if symbols:
-        others = dict(zip(symbols, _SECOND, strict=False))
-        _, other = _trace(name, fun, leaves, structure, others, chosen)
+        again, other = _trace(name, fun, leaves, structure, Scope(others, chosen, chosen))
         _check_same(name, sized[0], other[0])
+        _check_captured(name, result.captured, again.captured)
     doc = inspect.getdoc(fun) or ""
     return ExportTrace(
         name,
@@ -86,6 +90,16 @@ def traced(
         describe(result.out_tree.unflatten(range(len(result.outputs))), name),
         _result_names(result.out_tree),
     )
+
+
+def _others(chosen: Mapping[str, int]) -> dict[str, int]:
+    """Other sizes, in the same order, so that what is asked of them has the same answers; with other
+    remainders, so that numbers differ that came from the sizes unseen."""
+    found: dict[str, int] = {}
+    for rank, (symbol, n) in enumerate(sorted(chosen.items(), key=lambda item: item[1])):
+        start = 2 * n + 30 * (rank + 1)
+        found[symbol] = next(m for m in count(start) if all((m - n) % p for p in (2, 3, 5, 7)))
+    return {symbol: found[symbol] for symbol in chosen}
 
 
 def _numbered(leaves: Sequence[Any]) -> list[Any]:
@@ -116,11 +130,19 @@ def _trace(
     fun: Callable[..., Any],
     leaves: Sequence[Any],
     structure: Any,
-    typical: dict[str, int],
-    chosen: dict[str, int] | None = None,
+    scope: Scope,
 ) -> tuple[Traced, Sized]:
-    scope = Scope(typical, chosen)
+    typical = scope.typical
     arrays = [leaf for leaf in leaves if isinstance(leaf, Spec)]
+    for length in (n for s in arrays for n in s.shape):
+        if length.value(typical) < 0:
+            at = ", ".join(f"{s} = {typical[s]}" for s in sorted(length.symbols()))
+            raise messages.cannot_export(
+                f"the length {length} in the specs of {name} is {length.value(typical)} with {at}",
+                "say for which sizes it is meant, as in typical={'n': 100}",
+            )
+        if length.at_least(scope.bounds) < 0:
+            scope.require(">=", length)
     specs = [(s.dtype, tuple(scope.size(n) for n in s.shape), False) for s in arrays]
 
     def rebuild(given: list[Any]) -> tuple[Any, dict[str, Any]]:
@@ -151,6 +173,17 @@ def _check_same(name: str, first: Canonical, second: Canonical) -> None:
             node = inner[at - given] if given <= at < given + len(inner) else None
             raise messages.size_leaked(
                 name, f"the length {n}", f"the length {m}", node and node.location
+            )
+
+
+def _check_captured(name: str, first: Sequence[Node], second: Sequence[Node]) -> None:
+    """Arrays that the function holds, such as np.array(x.shape), may have come from sizes, too."""
+    for a, b in zip(first, second, strict=True):
+        one, two = to_host(a.value), to_host(b.value)
+        if one.tobytes() != two.tobytes():
+            k = next(k for k in np.ndindex(one.shape) if one[k].tobytes() != two[k].tobytes())
+            raise messages.size_leaked(
+                name, f"the array element {one[k]}", f"the array element {two[k]}", a.location
             )
 
 

@@ -10,11 +10,12 @@ import numpy as np
 
 from numr import devices
 from numr.array import Array, from_node, from_value, to_array
-from numr.dtypes import as_dtype, complex_dtype, int64
+from numr.dtypes import DType, as_dtype, complex_dtype, int64
 from numr.errors import DTypeError, ShapeError
 from numr.functions.operands import Weak, default_float, node_of, operand, plain
 from numr.ir.dims import Size, as_length
-from numr.ir.symbolic import largest
+from numr.ir.node import Node
+from numr.ir.symbolic import Symbolic, largest
 from numr.primitives.elementwise import add, cast, div, mul, select, sub
 from numr.primitives.mathematics import eq
 from numr.primitives.shape import BROADCAST, broadcast_to, reshape
@@ -336,7 +337,7 @@ def arange(
     exact = all(isinstance(v, (int, np.integer)) for v in (start, stop, step))
     kind = as_dtype(dtype) if dtype is not None else int64 if exact else default_float()
     if isinstance(stop, Size) and start == 0 and step == 1:
-        length: int = stop
+        length = largest([0, stop])
     else:
         length = largest(
             [0, -((start - stop) // step) if exact else math.ceil((stop - start) / step)]
@@ -397,15 +398,19 @@ def linspace(
     a, b = (cast(n, work) for n in ends)
     (length,) = as_shape(num)
     gaps = length - 1 if endpoint else length
-    if gaps <= 0:
+    if not isinstance(gaps, Symbolic) and gaps <= 0:
         return placed(from_node(cast(broadcast_to(a, (length,)), kind)), device)
+
+    def count(dtype: DType) -> Node:
+        if isinstance(gaps, Symbolic):
+            return size_of(largest([gaps, 1]), dtype)
+        found = size_of(length, dtype)
+        return sub(found, const(1, dtype)) if endpoint else found
+
     line = IOTA(shape=(length,), axis=0)
-    count = size_of(length, work)
+    inner = add(mul(cast(line, work), div(sub(b, a), count(work))), a)
     if endpoint:
-        count = sub(count, const(1, work))
-    inner = add(mul(cast(line, work), div(sub(b, a), count)), a)
-    if endpoint:
-        inner = select(eq(line, sub(size_of(length, int64), const(1, int64))), b, inner)
+        inner = select(eq(line, count(int64)), b, inner)
     return placed(from_node(cast(inner, kind)), device)
 
 

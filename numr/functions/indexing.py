@@ -15,7 +15,7 @@ from numr.errors import DTypeError, IndexOutOfRangeError, ShapeError, TracedValu
 from numr.functions.operands import broadcast_shapes, node_of, normalized_axis, plain
 from numr.ir.dims import Shape
 from numr.ir.node import Node
-from numr.ir.symbolic import Symbolic, largest
+from numr.ir.symbolic import Symbolic, is_nothing, largest
 from numr.primitives import shape as P
 from numr.primitives.elementwise import add, cast, select
 from numr.primitives.indexing import GATHER
@@ -88,7 +88,8 @@ class Selection:
             self.flips += [axis] if count != 1 else []
         # A slice of everything keeps the identity of the length.
         whole = count == n and step == 1
-        self._take(start if count else 0, n if whole else count, step if count != 1 else 1)
+        start = 0 if is_nothing(count) else start
+        self._take(start, n if whole else count, step if count != 1 else 1)
 
     @property
     def rest(self) -> tuple[int, ...]:
@@ -290,7 +291,7 @@ def _converted(item: Any) -> Any:
     if item is None or item is Ellipsis or isinstance(item, slice):
         return item
     if isinstance(item, (int, np.integer)) and not isinstance(item, bool):
-        return int(item)
+        return item if isinstance(item, Symbolic) else int(item)
     if isinstance(item, (bool, np.bool_, float, complex, str, np.inexact)):
         raise DTypeError(
             f"an index is an integer, a slice, None, ... or an array of integers or booleans; "

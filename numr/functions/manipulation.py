@@ -14,6 +14,7 @@ from numr.functions.operands import broadcast_shapes as _broadcast_shapes
 from numr.functions.operands import node_of, normalized_axes, normalized_axis, plain
 from numr.ir.dims import Size, as_length
 from numr.ir.node import Node
+from numr.ir.symbolic import Symbolic, is_nothing
 from numr.primitives import shape as P
 
 Axes = int | Sequence[int] | None
@@ -400,11 +401,14 @@ def roll(x: Any, /, shift: int | Sequence[int], axis: Axes = None) -> Array:
     node = node_of(x)
     if axis is None:
         return reshape(roll(ravel(x), shift, axis=0), node.shape)
-    shifts, axes = (a.ravel().tolist() for a in np.broadcast_arrays(shift, axis))
+    if isinstance(shift, Symbolic):
+        shifts, axes = [shift], [axis]
+    else:
+        shifts, axes = (a.ravel().tolist() for a in np.broadcast_arrays(shift, axis))
     for s, a in zip(shifts, axes, strict=True):
         place = normalized_axis("roll", a, node.rank)
         n = node.shape[place]
-        if n and s % n:
+        if not is_nothing(n) and not is_nothing(s % n):
             cut = n - s % n
             parts = (_section(node, place, cut, n - cut), _section(node, place, 0, cut))
             node = P.reshape(P.CONCAT(*parts, axis=place), node.shape)

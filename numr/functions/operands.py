@@ -14,6 +14,7 @@ from numr.dtypes import DType, float32, float64, result_type
 from numr.errors import AxisError, DTypeError, ShapeError, TracedValueError
 from numr.ir.dims import Size, unify
 from numr.ir.node import Node
+from numr.ir.symbolic import Symbolic
 from numr.primitives.elementwise import cast, in_range
 from numr.primitives.shape import broadcast_to
 from numr.primitives.source import const, size_of
@@ -162,7 +163,7 @@ def broadcast_shapes(
             if out[i] == 1:
                 out[i] = n
             elif n != out[i] and n != 1:
-                given = [tuple(map(int, s)) for s in shapes]
+                given = [plain(s) for s in shapes]
                 raise messages.shape_mismatch(name, names or operand_names(len(shapes)), given)
             elif n != 1:
                 unify(out[i], n)
@@ -179,8 +180,8 @@ def aligned(name: str, nodes: Sequence[Node], names: Sequence[str] | None = None
 
 
 def plain(shape: Sequence[int]) -> tuple[int, ...]:
-    """A shape of plain ints, for messages."""
-    return tuple(map(int, shape))
+    """A shape for messages: plain ints, and formulas."""
+    return tuple(n if isinstance(n, Symbolic) else int(n) for n in shape)
 
 
 def normalized_axis(name: str, axis: Any, rank: int) -> int:

@@ -106,13 +106,18 @@ class Formula:
         exact = self._exactly(other)
         if exact is not None:
             return exact
+        if (-other).least > 0:
+            # Divisors are made positive: printers need not know how languages round.
+            return -self // -other
         if self.terms and other.least > 0 and (-self).least >= 0:
             # Rounded down is away from zero here; numerators that are not negative need no care.
             return -((-self + other - Formula.of(1)) // other)
         return self._function("//", other)
 
     def __mod__(self, other: Formula) -> Formula:
-        return Formula.of(0) if self._exactly(other) else self._function("%", other)
+        if self._exactly(other) is not None:
+            return Formula.of(0)
+        return -(-self % -other) if (-other).least > 0 else self._function("%", other)
 
     def minimum(self, other: Formula, bounds: Mapping[str, int] = _NO_BOUNDS) -> Formula:
         """The smaller of two: one of them, where that is known."""

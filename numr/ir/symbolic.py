@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, SupportsIndex
 
 from numr import messages
 from numr.ir.dims import Size
@@ -31,11 +31,18 @@ class Condition:
 class Scope:
     """One export: the typical values of its size symbols, and the conditions found on the way.
 
-    Heuristics choose by `chosen` where that is given: another trace, which has to come to the same.
+    Heuristics choose by `chosen` where that is given: another trace, which has to come to the same. Formulas
+    are taken to be equal if they are for the `other` values, too.
     """
 
-    def __init__(self, typical: dict[str, int], chosen: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        typical: dict[str, int],
+        other: dict[str, int] | None = None,
+        chosen: dict[str, int] | None = None,
+    ) -> None:
         self.typical = dict(typical)
+        self.other = dict(other or {})
         self.chosen = dict(chosen or {})
         self.conditions: dict[str, Condition] = {}
         self.bounds: dict[str, int] = {}  # what symbols are known to be at least, by conditions
@@ -50,6 +57,12 @@ class Scope:
             found = Symbolic.made(formula.value(self.typical), formula, self)
             self._known[formula.text] = found
         return found
+
+    def divides(self, divisor: Formula) -> None:
+        """See to it that a divisor is not 0, and that its sign is known."""
+        if divisor.at_least(self.bounds) <= 0 and (-divisor).at_least(self.bounds) <= 0:
+            above = divisor.value(self.typical) > 0
+            self.require(">=", (divisor if above else -divisor) - Formula.of(1))
 
     def require(self, relation: str, formula: Formula) -> None:
         """Note a condition."""
@@ -66,6 +79,10 @@ def _formula(x: int) -> Formula:
     return x.formula if isinstance(x, Symbolic) else Formula.of(int(x))
 
 
+# What `int(n)` would give is asked for in this way here: `int(n)` itself is an error in a user's function.
+_plain = int.__int__
+
+
 def _arithmetic(name: str, swapped: bool = False) -> Any:
     rule: Callable[[Formula, Formula], Formula] = getattr(Formula, name)
     plain = getattr(int, f"__r{name[2:]}" if swapped else name)
@@ -75,10 +92,12 @@ def _arithmetic(name: str, swapped: bool = False) -> Any:
             return getattr(self.number(), f"__r{name[2:]}" if swapped else name)(other)
         if not isinstance(other, int):
             return NotImplemented
-        if plain(int(self), int(other)) is NotImplemented:
+        if plain(_plain(self), _plain(other)) is NotImplemented:
             return NotImplemented
-        a, b = _formula(self), _formula(other)
-        return self.scope.size(rule(b, a) if swapped else rule(a, b))
+        a, b = (_formula(other), _formula(self)) if swapped else (_formula(self), _formula(other))
+        if name in ("__floordiv__", "__mod__"):
+            self.scope.divides(b)
+        return self.scope.size(rule(a, b))
 
     return method
 
@@ -92,6 +111,18 @@ def _number(name: str) -> Any:
         return getattr(self.number(), name)(
             other.number() if isinstance(other, Symbolic) else other
         )
+
+    return method
+
+
+def _unseen(name: str) -> Any:
+    """What gives a plain number: an error where the user's function asks, since no formula follows from it."""
+    plain = getattr(int, name)
+
+    def method(self: Symbolic, *args: Any) -> Any:
+        if _asked_by_user():
+            raise messages.size_decided(f"{name.strip('_')}({self.formula})")
+        return plain(self, *args)
 
     return method
 
@@ -164,6 +195,35 @@ class Symbolic(Size):
     def __pos__(self) -> int:
         return self
 
+    __trunc__ = __floor__ = __ceil__ = conjugate = __pos__
+
+    def __round__(self, digits: SupportsIndex = 0) -> int:
+        return self if digits.__index__() >= 0 else int(_unseen("__round__")(self, digits))
+
+    def __lshift__(self, other: int) -> Any:
+        return self * 2**other
+
+    def __rshift__(self, other: int) -> Any:
+        return self // 2**other
+
+    __and__ = __rand__ = _unseen("__and__")
+    __or__ = __ror__ = _unseen("__or__")
+    __xor__ = __rxor__ = _unseen("__xor__")
+    __rlshift__ = _unseen("__rlshift__")
+    __rrshift__ = _unseen("__rrshift__")
+    __invert__ = _unseen("__invert__")
+    __int__ = _unseen("__int__")
+    bit_length = _unseen("bit_length")
+    bit_count = _unseen("bit_count")
+
+    def __repr__(self) -> str:
+        return self.formula.text
+
+    __str__ = __repr__
+
+    def __format__(self, how: str) -> str:
+        return format(self.formula.text, how)
+
     def __abs__(self) -> int:
         return self if self >= 0 else -self
 
@@ -178,7 +238,7 @@ class Symbolic(Size):
     def __float__(self) -> float:
         if _asked_by_user():
             raise messages.size_decided(f"float({self.formula})")
-        return float(int(self))
+        return float(_plain(self))
 
     def __bool__(self) -> bool:
         return bool(self != 0)
@@ -203,10 +263,18 @@ class Symbolic(Size):
             raise messages.size_decided(question)
         # Not known to be equal, which is right whatever it is at run time: where lengths have to be
         # equal it was an error, and an axis that happens to be of length 1 is an axis like any other.
-        same = int(self) == int(other)
-        if same and other != 1:
-            self.scope.require("==", gap)
-        return same
+        if _plain(self) != _plain(other) or _plain(other) == 1:
+            if other == 0 and not isinstance(other, Symbolic):
+                # Whether there is nothing: what has no elements is another case, not a shorter one.
+                some = gap.at_least(bounds) >= 0
+                self.scope.require(*((">=", gap - Formula.of(1)) if some else ("!=", gap)))
+            return False
+        if gap.value(self.scope.typical | self.scope.other):
+            if not isinstance(other, Symbolic):
+                raise messages.size_decided(question)  # a number that came from a size unseen
+            return False
+        self.scope.require("==", gap)
+        return True
 
     def __ne__(self, other: object) -> Any:
         same = self.__eq__(other)
@@ -226,7 +294,7 @@ class Symbolic(Size):
         return holds
 
     def __reduce__(self) -> tuple[type[int], tuple[int]]:
-        return (int, (int(self),))
+        return (int, (_plain(self),))
 
 
 def typical(length: int) -> int:
@@ -234,6 +302,11 @@ def typical(length: int) -> int:
     if isinstance(length, Symbolic) and length.scope.chosen:
         return length.formula.value({**length.scope.typical, **length.scope.chosen})
     return int.__index__(length)
+
+
+def is_nothing(length: int) -> bool:
+    """Whether a length is known to be 0, asked where what is right for others is right for 0, too."""
+    return not isinstance(length, Symbolic) and length == 0
 
 
 def digits(length: int) -> int:

@@ -11,8 +11,8 @@ from numr.messages.text import compose, listed
 _FIXES = (
     "the number itself in the spec, as in nr.spec(1000), if the function is for that size",
     "operations on whole arrays, nr.where, or nr.fori_loop and nr.scan for a loop of that length",
-    "x / n, 1 / n and nr.sqrt(n) in place of 1.0 / n, float(n) and math.sqrt(n): numr computes these "
-    "at run time, and Python's floats and functions want the number now",
+    "x.shape[0], 1 / n, n % 2, nr.sqrt(n) and nr.ones(n) in place of len(x), 1.0 / n, n & 1, math.sqrt(n) "
+    "and np.ones(n): numr computes these at run time, and Python and NumPy want the number now",
 )
 
 

@@ -14,6 +14,7 @@ from numr.dtypes import DType, as_dtype, bool_, int64
 from numr.ir.dims import Shape, fresh_shape
 from numr.ir.node import Node, Trace, scope
 from numr.ir.primitive import Primitive, Sample
+from numr.ir.symbolic import Symbolic
 
 _serial = itertools.count()
 
@@ -178,7 +179,12 @@ def constant_value(text: str, dtype: DType) -> Any:
 
 
 def const(value: Any, dtype: DType) -> Node:
-    """A scalar constant of the given dtype. Hexadecimal text keeps every bit and tells -0.0 from 0.0."""
+    """A scalar constant of the given dtype. Hexadecimal text keeps every bit and tells -0.0 from 0.0.
+
+    A length that is a formula is no constant, and computed when the sizes are known.
+    """
+    if isinstance(value, Symbolic):
+        return size_of(value, dtype)
     kind = dtype.kind
     if kind == "f":
         text = float(dtype.dtype.type(value)).hex()

@@ -104,4 +104,4 @@ def same_lengths(a: Sequence[int], b: Sequence[int]) -> bool:
 
 def is_literal(n: int, value: int) -> bool:
     """Whether a position is the written number `value`, rather than a length of that value."""
-    return type(n) is not Size and n == value
+    return not isinstance(n, Size) and n == value

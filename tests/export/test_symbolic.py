@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import numr as nr
-from numr.errors import ShapeError, SymbolicSizeError
-from numr.export.trace import traced
+from numr.errors import ExportError, ShapeError, SymbolicSizeError
+from numr.export.trace import _others, traced
 from numr.ir.formulas import parse
 from numr.ir.symbolic import Scope, digits, largest, smallest, typical
 
@@ -104,6 +104,18 @@ DECISIONS = [
     (lambda x: x * float(x.shape[0]), r"float\(n\)"),
     (lambda x: x * math.sqrt(x.shape[0]), r"float\(n\)"),
     (lambda x: x[: max(x.shape[0], 5)], "5"),
+    (lambda x: x if len(x) > 5 else -x, r"len\(x\), which is n"),
+    (lambda x: nr.stack(list(x)), r"len\(x\), which is n"),
+    (lambda x: x * (int(x.shape[0]) % 2), r"int\(n\)"),
+    (lambda x: x if x.shape[0] & (x.shape[0] - 1) else -x, r"and\(n\)"),
+    (lambda x: x * x.shape[0].bit_length(), r"bit_length\(n\)"),
+    (lambda x: x * round(x.shape[0], -1), r"round\(n\)"),
+    (lambda x: x * np.ones(x.shape[0]), "n == 1009"),
+    (lambda x: x * np.array(x.shape), r"int\(n\)"),
+    (
+        lambda x: nr.associative_scan(nr.multiply, x),
+        "how many passes associative_scan makes over n rows",
+    ),
 ]
 
 
@@ -123,10 +135,12 @@ def test_the_line_of_a_decision():
 
 LEAKS = [
     lambda x: sum(x[i] for i in range(x.shape[0])),
-    lambda x: x * np.ones(x.shape[0]),
     lambda x: x * (1.0 / x.shape[0]),
     lambda x: x + len([0] * x.shape[0]),
-    lambda x: nr.stack(list(x)),
+    lambda x: x * math.gcd(x.shape[0], 6),
+    lambda x: x * (len([0] * x.shape[0]) % 2),
+    lambda x: x * (len([0] * x.shape[0]) % 7),
+    lambda x: x * np.array([len([0] * x.shape[0])]),
 ]
 
 
@@ -147,13 +161,63 @@ def test_a_number_that_comes_from_a_size_names_the_line():
 
 
 def test_sizes_that_are_not_the_same_do_not_fit():
-    with pytest.raises(ShapeError, match="do not fit together"):
+    with pytest.raises(
+        ShapeError, match=r"x1 has shape \(n,\) and x2 has shape \(m,\): these do not fit"
+    ):
         traced("f", lambda x, y: x + y, (nr.spec("n"), nr.spec("m")), {})
 
 
-def test_a_function_whose_own_steps_depend_on_a_size():
-    with pytest.raises(SymbolicSizeError, match="depends on the value of a symbolic size"):
-        traced("f", lambda x: nr.associative_scan(nr.multiply, x), (nr.spec("n"),), {})
+def test_other_sizes_are_in_the_same_order_and_have_other_remainders():
+    for chosen in ({"n": 1009, "k": 5}, {"n": 1, "m": 1}, {"n": 1000000, "m": 999999, "k": 2}, {}):
+        other = _others(chosen)
+        assert list(other) == list(chosen)
+        assert len(set(other.values())) == len(other)
+        for symbol, n in chosen.items():
+            assert all(other[symbol] % p != n % p for p in (2, 3, 5, 7))
+            assert all(other[symbol] > other[s] for s, m in chosen.items() if n > m)
+
+
+def test_divisors_are_not_0():
+    assert conditions(lambda x: x * (10 // (x.shape[0] - 1)), nr.spec("n")) == ["n - 2 >= 0"]
+    assert conditions(lambda x: x * (10 % (x.shape[0] + 1)), nr.spec("n")) == []
+
+
+def test_lengths_are_not_negative():
+    assert conditions(lambda x: x * 2, nr.spec("n - 5", "n")) == ["n - 5 >= 0"]
+    assert conditions(lambda x: nr.zeros(x.shape[0] - 5), nr.spec("n")) == ["n - 5 >= 0"]
+    with pytest.raises(
+        ExportError, match=r"the length n - 2000 .* is -991 with n = 1009(?s:.*)typical="
+    ):
+        conditions(lambda x: x, nr.spec("n - 2000"))
+    found = traced("f", lambda x: x, (nr.spec("n - 2000"),), {"n": 3000})
+    assert found.inputs[0].shape[0].value({"n": 2001}) == 1
+
+
+@pytest.mark.parametrize("fun", [nr.max, nr.argmin, nr.median, nr.grad(nr.max)])
+def test_what_needs_an_element_needs_a_condition(fun):
+    assert conditions(fun, nr.spec("n - 1")) == ["n - 2 >= 0"]
+    assert conditions(fun, nr.spec("n")) == []
+    assert conditions(lambda x: fun(x[1:]), nr.spec("n")) == ["n - 2 >= 0"]
+
+
+@pytest.mark.parametrize(
+    "fun",
+    [
+        nr.sum, nr.mean, nr.sort, nr.cumsum, lambda x: x[::-1], lambda x: nr.roll(x, 1), lambda x: nr.concat([x, x]),
+        lambda x: nr.linspace(0, 1, x.shape[0]), lambda x: nr.eye(x.shape[0]), lambda x: nr.arange(x.shape[0] - 3),
+    ],
+)  # fmt: skip
+def test_what_needs_no_element_needs_no_condition(fun):
+    assert conditions(fun, nr.spec("n")) == []
+
+
+def test_typical_sizes_decide_which_case_is_meant():
+    def last(x, k):
+        return x[-k.shape[0] :]
+
+    specs = nr.spec("n"), nr.spec("k")
+    found = traced("last", last, specs, {"k": 5})
+    assert [str(c) for c in found.sized[1].conditions.values()] == ["-k + n >= 0"]
 
 
 def test_a_size_of_one_is_no_broadcast():
