@@ -62,6 +62,7 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
             where = "".join(f" d{k}={n}" for k, n in enumerate(sizes))
             lines.append(f"    {name('say', announcement(f'{step} with{where}'))}()")
 
+    pieces = getattr(backend, "pieces", None)
     for number, step in enumerate(program.steps):
         if isinstance(step, Allocation):
             shape = lengths(step.shape)
@@ -79,8 +80,8 @@ def bind(program: Program, sizes: Sequence[int], count: int, backend: target.Bac
             again = make(step.stage, len(step.slots), program.built[step.kernel], sizes)
             announce(step)
             lines.append(f"    {name('repeat', again)}({', '.join(f'b{s}' for s in step.slots)})")
-        elif isinstance(step, Launch) and step.stage.pieces and hasattr(backend, "pieces"):
-            run = backend.pieces(step.stage, program.built[step.kernel], sizes)
+        elif isinstance(step, Launch) and step.stage.pieces and pieces is not None:
+            run = pieces(step.stage, program.built[step.kernel], sizes)
             announce(step)
             lines.append(f"    {name('kernel', run)}({', '.join(f'b{s}' for s in step.slots)})")
         elif isinstance(step, Launch):
