@@ -27,10 +27,10 @@ def energy(x: Any, k: Any) -> Any:
     return nr.sum(0.5 * k * nr.diff(x) ** 2)
 
 
-def library(path: Path, name: str, *flags: str, compiler: tuple[str, ...] = GCC) -> ctypes.CDLL:
+def library(path: Path, name: str, *flags: str) -> ctypes.CDLL:
     """A bundle as a shared library."""
     made = path / f"lib{name}.so"
-    ran([*compiler, *SHARED, "-O1", str(path / f"{name}.c"), "-o", str(made), *flags, "-lm"])
+    ran([*GCC, *SHARED, "-O1", str(path / f"{name}.c"), "-o", str(made), *flags, "-lm"])
     return ctypes.CDLL(str(made))
 
 
@@ -138,6 +138,16 @@ def test_the_library_says_what_is_in_it(spring: Any) -> None:
     )
 
 
+def test_a_long_text_about_a_library_is_within_what_c_promises(tmp_path: Path) -> None:
+    functions = {f"f{k}": lambda x, k=k: x + k for k in range(40)}
+    path = nr.export(functions, nr.spec("n"), target="c", path=tmp_path / "many").path
+    made = library(path, "many", "-pedantic", "-O0")
+    made.many_metadata.restype = ctypes.c_char_p
+    said = json.loads(made.many_metadata())
+    assert [f["name"] for f in said["functions"]] == list(functions)
+    assert len(made.many_metadata()) > 4095
+
+
 def test_the_header_is_for_readers_and_for_cplusplus(spring: Any, tmp_path: Path) -> None:
     path, _ = spring
     header = (path / "spring.h").read_text()
@@ -203,6 +213,15 @@ def test_integers_wrap_divide_and_convert_as_the_jit_has_them(tmp_path: Path) ->
         entry = functions[name][0]
         for k, (g, w) in enumerate(zip(got, nr.tree.leaves(nr.jit(entry)(*arrays)), strict=True)):
             np.testing.assert_array_equal(g, w.numpy(), err_msg=f"{name} {k}")
+
+
+def test_fast_math_looks_for_no_nan(tmp_path: Path) -> None:
+    f = lambda x: nr.max(nr.maximum(x, 0.5))
+    texts = [
+        (nr.export({"f": f}, nr.spec("n"), target="c", path=tmp_path / "f", fast_math=fast).path / "f.c").read_text()
+        for fast in (False, True)
+    ]  # fmt: skip
+    assert ["isnan" in t for t in texts] == [True, False]
 
 
 def test_openmp_and_blas_are_for_those_who_ask(tmp_path: Path) -> None:

@@ -35,9 +35,14 @@ _NAME = re.compile(r"numr_(\w+?)_([a-z]+\d+)(?:_([a-z]+\d+))?$")
 
 
 class Prelude:
-    """The functions that have been called, in an order in which they can be printed."""
+    """The functions that have been called, in an order in which they can be printed.
 
-    def __init__(self) -> None:
+    Args:
+        fast_math: whether NaN need not be looked for.
+    """
+
+    def __init__(self, fast_math: bool = False) -> None:
+        self._fast_math = fast_math
         self._made: dict[str, str] = {}
         self._library: dict[str, tuple[str, DType]] = {}
         self._apart: dict[str, DType] = {}
@@ -130,7 +135,7 @@ class Prelude:
 
     def _extreme(self, name: str, dtype: DType, sign: str) -> str:
         # A NaN is neither smaller nor greater, so that y is the result where it is one.
-        nan = " || isnan(x)" if dtype.kind == "f" else ""
+        nan = " || isnan(x)" if dtype.kind == "f" and not self._fast_math else ""
         return _function(name, dtype, "x y", f"return x {sign} y{nan} ? x : y;")
 
     def _as(self, name: str, to: DType, origin: DType) -> str:

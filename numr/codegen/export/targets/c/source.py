@@ -21,7 +21,9 @@ from numr.dtypes import as_dtype, real_part_dtype
 _WIDTH = 96
 
 
-def source(called: str, recordings: Sequence[Recording], build: str, openmp: bool) -> str:
+def source(
+    called: str, recordings: Sequence[Recording], build: str, openmp: bool, fast_math: bool
+) -> str:
     """The text of `<called>.c`.
 
     Args:
@@ -29,8 +31,9 @@ def source(called: str, recordings: Sequence[Recording], build: str, openmp: boo
         recordings: its functions.
         build: the command that compiles it.
         openmp: whether loops are to be divided among threads.
+        fast_math: whether NaN need not be looked for.
     """
-    made = _Source(called, openmp)
+    made = _Source(called, openmp, fast_math)
     functions = [made.function(r) for r in recordings]
     return "\n".join(
         [
@@ -63,10 +66,10 @@ def source(called: str, recordings: Sequence[Recording], build: str, openmp: boo
 class _Source:
     """What has been printed; functions share kernels and constants that are equal."""
 
-    def __init__(self, called: str, openmp: bool) -> None:
+    def __init__(self, called: str, openmp: bool, fast_math: bool) -> None:
         self.called = called
         self.openmp = openmp
-        self.prelude = Prelude()
+        self.prelude = Prelude(fast_math)
         self.kernels: dict[tuple[str, bool], str] = {}
         self.constants: dict[bytes, str] = {}
         self._kernel_names: dict[tuple[str, bool], str] = {}
@@ -135,16 +138,28 @@ def _about(recording: Recording, kernel: Kernel, step: Launch | Repeat) -> str:
     return "\n".join(textwrap.wrap(f"/* {text} */", _WIDTH, subsequent_indent="   ")) + "\n"
 
 
+# The longest text that every compiler has to take.
+_LONGEST = 4095
+
+
 def metadata(called: str, recordings: Sequence[Recording]) -> Iterator[str]:
     """The function that returns what the bundle says of itself."""
     text = abi.metadata(recordings)
     yield f"const char *{abi.metadata_name(called)}(void)"
     yield "{"
-    yield "    return"
-    # Lines of a length that no compiler minds; a question mark may begin a trigraph.
-    pieces = [text[k : k + 72] for k in range(0, len(text), 72)]
-    for k, piece in enumerate(pieces):
-        escaped = piece.replace("\\", "\\\\").replace('"', '\\"').replace("?", "\\?")
-        yield f'        "{escaped}"' + (";" if k == len(pieces) - 1 else "")
+    if len(text) > _LONGEST:
+        yield "    /* A text longer than C promises to take, so its characters by number. */"
+        yield "    static const char text[] = {"
+        numbers = ", ".join(map(str, (*text.encode(), 0)))
+        yield textwrap.fill(numbers, _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 8)
+        yield "    };"
+        yield "    return text;"
+    else:
+        yield "    return"
+        # A question mark may begin a trigraph.
+        pieces = [text[k : k + 72] for k in range(0, len(text), 72)]
+        for k, piece in enumerate(pieces):
+            escaped = piece.replace("\\", "\\\\").replace('"', '\\"').replace("?", "\\?")
+            yield f'        "{escaped}"' + (";" if k == len(pieces) - 1 else "")
     yield "}"
     yield ""

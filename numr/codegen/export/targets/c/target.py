@@ -63,7 +63,7 @@ class C:
         link = "-lm" + (" -lblas" if self.blas else "")
         return Files(
             {
-                f"{bundle}.c": source(bundle, recordings, build, self.openmp),
+                f"{bundle}.c": source(bundle, recordings, build, self.openmp, fast_math),
                 f"{bundle}.h": header(
                     bundle, recordings, f"{build} && cc program.c {bundle}.o {link}"
                 ),
