@@ -14,7 +14,7 @@ from numr import export, messages, spec
 from numr.codegen.export.target import names
 from numr.errors import NumrError
 
-_TRANSFORMS = ("grad", "value_and_grad", "hessian", "jacobian", "jit")
+_TRANSFORMS = ("grad", "value_and_grad", "hessian", "jacobian")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -53,13 +53,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--fast-math", action="store_true")
     given = parser.parse_args(arguments)
     try:
-        functions = dict(_function(text) for text in given.function)
+        functions: dict[str, Any] = {}
+        for text in given.function:
+            name, function = _function(text)
+            if name in functions:
+                raise messages.cannot_export(
+                    f"two functions are called {name!r}", f"name one of them: other_{name}={text}"
+                )
+            functions[name] = function
         bundle = export(
             functions,
             tuple(_spec(text) for text in given.spec),
             target=given.target,
             path=given.path,
-            typical={k: int(v) for k, v in map(_pair, given.typical)},
+            typical=dict(map(_size, given.typical)),
             fast_math=given.fast_math,
             **{k: _value(v) for k, v in map(_pair, given.option)},
         )
@@ -133,6 +140,13 @@ def _pair(text: str) -> tuple[str, str]:
     if not sign:
         raise messages.cannot_export(f"{text!r} is no setting: write name=value")
     return name, value
+
+
+def _size(text: str) -> tuple[str, int]:
+    name, value = _pair(text)
+    if not value.isdigit():
+        raise messages.cannot_export(f"--typical {text}: a whole number is needed")
+    return name, int(value)
 
 
 def _value(text: str) -> Any:

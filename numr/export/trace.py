@@ -62,11 +62,16 @@ def traced(
         raise messages.cannot_export(
             f"{name} has {len(symbols)} symbolic sizes; at most {len(_TYPICAL)}"
         )
-    for key in typical:
+    for key, n in typical.items():
         if key not in symbols:
             raise messages.cannot_export(
                 f"typical= names {key!r}, which no spec of {name} does; there are {symbols}"
             )
+        if not isinstance(n, int) or n < 1:
+            raise messages.cannot_export(
+                f"typical= says {key} = {n!r}, and a size is a whole number from 1 up"
+            )
+    _check_call(name, fun, specs)
     inputs = _arguments(name, fun, arrays, leaves, structure)
     chosen = {s: typical.get(s, n) for s, n in zip(symbols, _TYPICAL, strict=False)}
     others = _others(chosen)
@@ -123,6 +128,20 @@ def _check_leaves(name: str, leaves: Sequence[Any], structure: Any) -> None:
             f"{path} of {name} is of type {type(leaf).__name__}",
             "write numr.spec(..) for an array, or a number, text or bool for what is fixed",
         )
+
+
+def _check_call(name: str, fun: Callable[..., Any], specs: Sequence[Any]) -> None:
+    try:
+        signature = inspect.signature(fun)
+    except (TypeError, ValueError):
+        return
+    try:
+        signature.bind(*specs)
+    except TypeError as error:
+        raise messages.cannot_export(
+            f"{name}{signature} cannot be called with {len(specs)} specs: {error}",
+            "specs= has an entry for each argument, several in a tuple: (spec, spec)",
+        ) from None
 
 
 def _trace(
@@ -222,7 +241,7 @@ def _arguments(
 
 def named(path: str) -> str:
     """A path such as `params['w'][0]` as a name, `params_w_0`."""
-    text = re.sub(r"\W+", "_", path).strip("_") or "x"
+    text = re.sub(r"\W+", "_", path, flags=re.ASCII).strip("_") or "x"
     return text if is_name(text) else f"{text}_"
 
 

@@ -67,6 +67,10 @@ def _functions(fun: Any, specs: Any) -> list[tuple[str, Any, tuple[Any, ...]]]:
                 f"{name!r} can be no function's name in C and JavaScript",
                 'name it: export({"energy": f}, ...)',
             )
+        if isinstance(entry, tuple) and len(entry) != 2:
+            raise messages.cannot_export(
+                f"{name} is a tuple of {len(entry)}", "write (function, specs), specs a tuple, too"
+            )
         one, given = entry if isinstance(entry, tuple) else (entry, specs)
         if not callable(one):
             raise messages.cannot_export(f"{name} is a {type(one).__name__}, not a function")

@@ -402,10 +402,12 @@ def linspace(
         return placed(from_node(cast(broadcast_to(a, (length,)), kind)), device)
 
     def count(dtype: DType) -> Node:
-        if isinstance(gaps, Symbolic):
-            return size_of(largest([gaps, 1]), dtype)
-        found = size_of(length, dtype)
-        return sub(found, const(1, dtype)) if endpoint else found
+        some = isinstance(gaps, Symbolic) or not endpoint
+        return (
+            size_of(largest([gaps, 1]), dtype)
+            if some
+            else sub(size_of(length, dtype), const(1, dtype))
+        )
 
     line = IOTA(shape=(length,), axis=0)
     inner = add(mul(cast(line, work), div(sub(b, a), count(work))), a)

@@ -58,6 +58,8 @@ def test_arguments_are_called_as_the_function_has_them():
     )
     assert names(lambda x: x, nr.spec("n")) == (["x"], ["out"])
     assert names(lambda *xs: xs, nr.spec(), nr.spec())[0] == ["x0", "x1"]
+    odd = {"a b": nr.spec(), "a_b": nr.spec(), "é": nr.spec(), "class": nr.spec()}
+    assert names(lambda p: p["é"], odd)[0] == ["p_a_b", "p_a_b_2", "p_class", "p"]
 
 
 def test_values_that_are_no_specs_are_fixed():
@@ -99,6 +101,20 @@ def export(path, fun=nr.sin, specs=None, **options):
         ({"fun": {"f": 3}}, "f is a int, not a function"),
         ({"fun": {"f": (nr.sin, None)}}, "there are no specs for f"),
         ({"typical": {"q": 3}}, "typical= names 'q', which no spec of sin does"),
+        ({"typical": {"n": 0}}, "typical= says n = 0, and a size is a whole number from 1 up"),
+        ({"typical": {"n": 2.5}}, "typical= says n = 2.5, and"),
+        (
+            {"fun": {"f": (nr.sin, nr.spec(), 3)}},
+            r"f is a tuple of 3\n(?s:.*)write \(function, specs\)",
+        ),
+        (
+            {"fun": lambda x, y=1.0, *, k=2: x, "specs": (nr.spec(),) * 3},
+            r"f\(x, y=1.0, \*, k=2\) cannot be called with 3 specs: too many",
+        ),
+        (
+            {"fun": lambda x, y: x, "specs": [nr.spec()] * 2},
+            "with 1 specs: (?s:.*)several in a tuple",
+        ),
         ({"colour": "red"}, "colour"),
     ],
 )
