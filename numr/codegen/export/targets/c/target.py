@@ -60,7 +60,7 @@ class C:
     def files(self, bundle: str, recordings: Sequence[Recording], fast_math: bool) -> Files:
         check_names(bundle, recordings)
         build = self.build(bundle)
-        link = "-lm" + (" -lblas" if self.blas else "")
+        link = " ".join(["-fopenmp"] * self.openmp + ["-lm"] + ["-lblas"] * self.blas)
         return Files(
             {
                 f"{bundle}.c": source(bundle, recordings, build, self.openmp, fast_math),
