@@ -107,6 +107,8 @@ def test_page(browser: Browser, root: Path) -> None:
     assert output == "[-1, -2, 3]"
     _, output, kind = browser.run(script, "force", {"x": "[0, 1, 3]", "k": "[1]"})
     assert kind == "wrong"
+    x, k = np.float32([0, 1, 3]), np.float32([1, 2])
+    assert nr.load(root / "page").energy(x, k) == 4.5
     assert output == "force: k has length 1, and it is Float32Array [n - 1] with n = 3"
     _, output, _ = browser.run(script, "force", {"x": "[0, 1, 3]", "k": "one"})
     assert output == "k: write a number, a list such as [1, 2, 3], or linspace(0, 1, 100)"

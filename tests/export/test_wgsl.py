@@ -97,6 +97,17 @@ def test_long_loops_are_launched_in_pieces(tmp_path: Path, n: int | str) -> None
         agree(function(x), nr.tree.map(np.asarray, nr.jit(smoothed)(x)), str(length))
 
 
+def test_int64_where_a_device_has_it(tmp_path: Path) -> None:
+    def order(x: Any) -> Any:
+        return nr.argmax(x), nr.argsort(x)
+
+    bundle = nr.export(
+        order, f32(50), target="web", path=tmp_path / "wide", features="shader-int64"
+    )
+    x = np.random.default_rng(2).random(50).astype(np.float32)
+    agree(nr.load(bundle.path)(x), (np.argmax(x), np.argsort(x)), "order")
+
+
 # -- files -------------------------------------------------------------------------------------
 
 
