@@ -97,6 +97,27 @@ def test_the_host_launches_what_the_manifest_says(
     assert found == log.launches
 
 
+@pytest.mark.parametrize(("name", "n"), [("force", 700), ("softmax", 700), ("force", 20000)])
+def test_grids_are_those_of_the_jit(
+    name: str, n: int, named: Written, fake_cuda: FakeDriver
+) -> None:
+    fake_cuda.computes = False
+    case, sizes = CASES[name], {"n": n, "m": 1000}
+    given = arguments(case, sizes)
+
+    def grids() -> list[tuple[Any, ...]]:
+        found = [(call[2], call[5]) for call in fake_cuda.calls("cuLaunchKernel")]
+        fake_cuda.log.clear()
+        return found
+
+    made = Host(named.path, fake_cuda)
+    made(name, *given, **sizes)
+    made.close()
+    exported = grids()
+    nr.jit(case.fun, device="cuda")(*given).numpy()
+    assert grids() == exported
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_symbolic_sizes(name: str, host: Host) -> None:
     case = CASES[name]
