@@ -248,7 +248,7 @@ _MACROS = {
 }
 _PURE = """\
 /* These depend on nothing but their arguments: errno is not looked at. With glibc on x86-64 they have forms
-   for vectors, too, which come with -lm. */
+   for vectors, too, which come with -lm; clang takes those where it is told -fveclib=libmvec. */
 #if defined(__GNUC__)
 #define NUMR_PURE __attribute__((__const__))
 #define NUMR_OLD_VECTOR NUMR_PURE
