@@ -128,7 +128,7 @@ compilers:
 		printf '#include <cblas.h>\nint main(void) { return 0; }' | gcc -xc - -lblas -o /dev/null 2>/dev/null; } \
 		|| { test "$$(id -u)" = 0 && command -v apt-get >/dev/null \
 			&& echo "installing gcc, clang, valgrind and a BLAS" && apt-get update -qq \
-			&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq gcc g++ libc6-dev clang valgrind libblas-dev >/dev/null; } \
+			&& DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends gcc g++ libc6-dev clang valgrind libblas-dev >/dev/null; } \
 		|| { echo "no C compilers for the tests: install gcc, g++, clang, valgrind and a BLAS with cblas.h; on"; \
 			echo "Debian or Ubuntu: sudo apt-get install gcc g++ libc6-dev clang valgrind libblas-dev"; exit 1; }
 
