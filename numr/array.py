@@ -12,7 +12,7 @@ from numr.dtypes import DType, as_dtype
 from numr.ir.node import Node, scope
 from numr.ir.symbolic import Symbolic
 from numr.operators import Operators
-from numr.primitives.source import STOP_GRADIENT, const, leaf, size_of
+from numr.primitives.source import STOP_GRADIENT, const, leaf
 
 if TYPE_CHECKING:
     from numr.functions.updates import At
@@ -415,7 +415,9 @@ def to_array(x: Any, dtype: Any = None, copy: bool | None = None) -> Array:
         return from_node(cast(x.node, as_dtype(dtype)))
     if isinstance(x, (bool, int, float, complex)) and not isinstance(x, np.generic):
         target = _default(type(x)) if dtype is None else as_dtype(dtype)
-        return from_node(size_of(x, target) if isinstance(x, Symbolic) else const(x, target))
+        if isinstance(x, Symbolic):
+            x.need_bits()
+        return from_node(const(x, target))
     if type(x) is np.ndarray and dtype is None and copy is None and _in_jit():
         # One array read twice while a function is traced is one captured input.
         known = scope.arena.get((to_array, id(x)))

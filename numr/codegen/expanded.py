@@ -12,6 +12,7 @@ from numr.codegen.support import require_rounds
 from numr.codegen.target import Backend, Capabilities
 from numr.dtypes import DType
 from numr.ir.node import Node
+from numr.ir.symbolic import is_nothing
 
 View = tuple[str, Any]
 
@@ -82,7 +83,7 @@ def bind(
     temporaries = [backend.allocator(*t) for t in plan.temporaries]
     launches = []
     for launch in plan.launches:
-        if not launch.points:
+        if is_nothing(launch.points):
             continue
         require_rounds(launch.rounds, backend.name, backend.capabilities)
         count = len(launch.buffers)

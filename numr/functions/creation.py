@@ -339,9 +339,8 @@ def arange(
     if isinstance(stop, Size) and start == 0 and step == 1:
         length = largest([0, stop])
     else:
-        length = largest(
-            [0, -((start - stop) // step) if exact else math.ceil((stop - start) / step)]
-        )
+        gaps = -((start - stop) // step) if exact else math.ceil((stop - start) / step)
+        length = largest([0, gaps])
     line = IOTA(shape=(length,), axis=0)
     work = int64 if exact and kind.kind in "iu" else kind if kind.is_inexact else default_float()
     line = cast(line, work)
@@ -391,8 +390,7 @@ def linspace(
             f"{plain(ends[1].shape)}\n  nr.vmap makes one for each pair"
         )
     own = default_float()
-    if any(n.dtype.kind == "c" for n in ends):
-        own = complex_dtype(own)
+    own = complex_dtype(own) if any(n.dtype.kind == "c" for n in ends) else own
     kind = own if dtype is None else as_dtype(dtype)
     work = kind if kind.is_inexact else own
     a, b = (cast(n, work) for n in ends)
@@ -400,16 +398,13 @@ def linspace(
     gaps = length - 1 if endpoint else length
     if not isinstance(gaps, Symbolic) and gaps <= 0:
         return placed(from_node(cast(broadcast_to(a, (length,)), kind)), device)
+    line = IOTA(shape=(length,), axis=0)
 
     def count(dtype: DType) -> Node:
-        some = isinstance(gaps, Symbolic) or not endpoint
-        return (
-            size_of(largest([gaps, 1]), dtype)
-            if some
-            else sub(size_of(length, dtype), const(1, dtype))
-        )
+        if isinstance(gaps, Symbolic) or not endpoint:
+            return size_of(largest([gaps, 1]), dtype)
+        return sub(size_of(length, dtype), const(1, dtype))
 
-    line = IOTA(shape=(length,), axis=0)
     inner = add(mul(cast(line, work), div(sub(b, a), count(work))), a)
     if endpoint:
         inner = select(eq(line, count(int64)), b, inner)

@@ -69,6 +69,8 @@ class Weak:
 
     def node(self, dtype: DType) -> Node:
         value = self.value
+        if isinstance(value, Symbolic):
+            value.need_bits()
         if isinstance(value, Size):
             return size_of(value, dtype)
         if dtype.kind in "iu" and not in_range(value, dtype):

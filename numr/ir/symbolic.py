@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, ClassVar, SupportsIndex
 
 from numr import messages
@@ -170,6 +171,14 @@ class Symbolic(Size):
         """The length as an array of no axes, whose value is known at run time."""
         return type(self).as_array(self)
 
+    def need_bits(self) -> None:
+        """See to it that a product of many sizes, which need be no array's length, is a number of 64 bits."""
+        degree = max(len(monomial) for monomial, _ in self.formula.terms)
+        if degree > 2:
+            for symbol in sorted(self.formula.symbols()):
+                most = Formula.of(int(2 ** (60 / degree)))
+                self.scope.require(">=", most - Formula.of(symbol))
+
     def root(self) -> Size:
         return self
 
@@ -183,7 +192,6 @@ class Symbolic(Size):
     __rmod__ = _arithmetic("__mod__", swapped=True)
     __truediv__ = _number("__truediv__")
     __rtruediv__ = _number("__rtruediv__")
-    __rpow__ = _number("__rpow__")
     __lt__ = _ordering("__lt__")
     __le__ = _ordering("__le__")
     __gt__ = _ordering("__gt__")
@@ -233,7 +241,19 @@ class Symbolic(Size):
             for _ in range(other):
                 product = product * self.formula
             return self.scope.size(product)
+        if type(other) is int and other > 0:
+            self.scope.require(">=", Formula.of(int(2 ** (60 / other))) - self.formula)
         return self.number() ** other
+
+    def __rpow__(self, other: Any, modulus: Any = None) -> Any:
+        if isinstance(other, int):
+            if self.formula.at_least(self.scope.bounds) < 0:
+                other = float(other)
+            elif abs(other) > 1:
+                # The power is a number of 64 bits at run time, as no number of Python's is.
+                most = next(k for k in count() if abs(other) ** (k + 1) >= 2**63)
+                self.scope.require(">=", Formula.of(most) - self.formula)
+        return self.number().__rpow__(other)
 
     def __float__(self) -> float:
         if _asked_by_user():
@@ -264,7 +284,7 @@ class Symbolic(Size):
         # Not known to be equal, which is right whatever it is at run time: where lengths have to be
         # equal it was an error, and an axis that happens to be of length 1 is an axis like any other.
         if _plain(self) != _plain(other) or _plain(other) == 1:
-            if other == 0 and not isinstance(other, Symbolic):
+            if not isinstance(other, Symbolic) and other == 0:
                 # Whether there is nothing: what has no elements is another case, not a shorter one.
                 some = gap.at_least(bounds) >= 0
                 self.scope.require(*((">=", gap - Formula.of(1)) if some else ("!=", gap)))

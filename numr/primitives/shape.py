@@ -11,7 +11,7 @@ from numr.dtypes import DType
 from numr.ir.dims import Shape, unify
 from numr.ir.node import Node
 from numr.ir.primitive import Primitive, Sample
-from numr.ir.symbolic import typical
+from numr.ir.symbolic import is_nothing, typical
 from numr.primitives.elementwise import zero_like_scalar
 from numr.primitives.source import const
 
@@ -117,7 +117,7 @@ class _Reshape(_Linear):
     """The elements in row-major order under another shape of as many elements."""
 
     def infer(self, x: Node, *, shape: Shape) -> tuple[Shape, DType]:
-        if 0 not in shape:
+        if not any(map(is_nothing, shape)):
             for left, right in reshape_groups(x.shape, shape):
                 if len(left) == len(right) == 1:
                     unify(x.shape[left[0]], shape[right[0]])
