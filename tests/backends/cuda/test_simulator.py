@@ -17,7 +17,10 @@ SHORT = "det-1 or solve-1 or inv-1 or eigh-3 or svd-3 or qr-3"
 SUITES = {
     "tests/backends/cuda/kernels": (20, ""),
     "tests/backends/test_conformance.py": (1000, f"not ({SLOW}) or {SHORT}"),
-    "tests/backends/test_derivatives.py": (140, "not (det or inv or solve or cholesky or eigh or svd or qr or lstsq)"),
+    "tests/backends/test_derivatives.py": (
+        140,
+        "not (det or inv or solve or cholesky or eigh or svd or qr or lstsq)",
+    ),
     "tests/backends/test_transforms.py": (40, "elementwise or softmax or update or looping"),
     "tests/backends/test_loops.py": (
         5,
