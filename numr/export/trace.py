@@ -81,6 +81,7 @@ def traced(
         again, other = _trace(name, fun, leaves, structure, Scope(others, chosen, chosen))
         _check_same(name, sized[0], other[0])
         _check_captured(name, result.captured, again.captured)
+        _check_small(name, fun, leaves, structure, chosen, sized[0])
     doc = inspect.getdoc(fun) or ""
     return ExportTrace(
         name,
@@ -97,12 +98,31 @@ def traced(
     )
 
 
-def _others(chosen: Mapping[str, int]) -> dict[str, int]:
+def _check_small(
+    name: str,
+    fun: Callable[..., Any],
+    leaves: Sequence[Any],
+    structure: Any,
+    chosen: dict[str, int],
+    graph: Canonical,
+) -> None:
+    """Find what Python's floats decide by a size unseen, as `0.5 * n < 100.0` does: few sizes may decide
+    otherwise than many. Conditions may not hold of them, so this trace may end in an error, and says nothing
+    then."""
+    small = Scope(_others(chosen, 0), chosen, chosen)
+    try:
+        _, found = _trace(name, fun, leaves, structure, small)
+    except Exception:
+        return
+    _check_same(name, graph, found[0])
+
+
+def _others(chosen: Mapping[str, int], scale: int = 2) -> dict[str, int]:
     """Other sizes, in the same order, so that what is asked of them has the same answers; with other
     remainders, so that numbers differ that came from the sizes unseen."""
     found: dict[str, int] = {}
     for rank, (symbol, n) in enumerate(sorted(chosen.items(), key=lambda item: item[1])):
-        start = 2 * n + 30 * (rank + 1)
+        start = scale * n + 30 * (rank + 1)
         found[symbol] = next(m for m in count(start) if all((m - n) % p for p in (2, 3, 5, 7)))
     return {symbol: found[symbol] for symbol in chosen}
 
