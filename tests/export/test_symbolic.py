@@ -141,7 +141,7 @@ LEAKS = [
     lambda x: x * (len([0] * x.shape[0]) % 2),
     lambda x: x * (len([0] * x.shape[0]) % 7),
     lambda x: x * np.array([len([0] * x.shape[0])]),
-    lambda x: x if 100.5 < x.shape[0] else -x,
+    lambda x: x if x.shape[0] > 100.5 else -x,
     lambda x: x * min(1.0, 0.001 * x.shape[0]),
     lambda x: x * 0.1 ** x.shape[0],
     lambda x: x * len(str([0] * x.shape[0])),
