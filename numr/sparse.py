@@ -77,7 +77,7 @@ def sparse_jacobian(
         its columns the argument's, in row-major order.
 
     Raises:
-        GradientError: for an argument or a result that is not one floating array.
+        GradientError: for an argument or a result that is not one floating array, or for both complex.
         ShapeError: for a pattern of another shape.
 
     References:
@@ -94,7 +94,10 @@ def sparse_jacobian(
     def jacobian(*args: Any, **kwargs: Any) -> SparseMatrix:
         run, shape = _one_array("sparse_jacobian", fun, argnums, args, kwargs)
         rows, columns = _pattern(run, pattern, shape)
-        forward, colours = _directions(rows, columns, shape)
+        # Of complex numbers one mode alone may lose nothing.
+        modes = {run.forward(True), run.forward(False)}
+        forward, colours = _directions(rows, columns, shape, modes)
+        run.check_real(inputs=forward)
         along, across = (columns, rows) if forward else (rows, columns)
         places = (colours[along], across)
         return SparseMatrix(_elements(run, colours, forward, places), rows, columns, shape)
@@ -159,13 +162,16 @@ def _one_array(
     return run, (int(_count(run.out_nodes[0])), int(_count(run.in_nodes[0])))
 
 
-def _directions(rows: Any, columns: Any, shape: tuple[int, int]) -> tuple[bool, Any]:
-    """Whether forward mode takes fewer derivatives, and colours of the columns; or of the rows."""
+def _directions(
+    rows: Any, columns: Any, shape: tuple[int, int], modes: set[bool]
+) -> tuple[bool, Any]:
+    """Whether forward mode, if it is among `modes`, takes fewer derivatives, and colours of the columns; or of
+    the rows."""
     # The columns of one row differ in colour. So the mode that may take fewer is tried first, and the other
     # one only if it may take fewer still.
     least = {True: np.bincount(rows).max(initial=0), False: np.bincount(columns).max(initial=0)}
     found: dict[bool, Any] = {}
-    for forward in sorted(least, key=lambda forward: (least[forward], not forward)):
+    for forward in sorted(modes, key=lambda forward: (least[forward], not forward)):
         if all(least[forward] <= colours.max(initial=0) for colours in found.values()):
             found[forward] = (
                 colouring.apart(rows, columns, shape[1])
