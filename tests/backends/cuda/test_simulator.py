@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 # Factorizations take a Python thread for each of 64 lanes a minute and more; a few samples of them do.
 SLOW = "[det- or [inv- or [solve- or slogdet- or [eigh or [svd or [qr or [lstsq or -complex-cuda]"
-SHORT = "det-1 or solve-1 or inv-1 or eigh-3 or svd-3 or qr-3"
+SHORT = "det-1 or solve-1 or inv-1 or qr-3"
 SUITES = {
     "tests/backends/cuda/kernels": (20, ""),
     "tests/backends/test_conformance.py": (1000, f"not ({SLOW}) or {SHORT}"),
