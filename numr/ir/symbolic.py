@@ -76,7 +76,8 @@ class Scope:
             self.bounds[symbol] = max(number, self.bounds.get(symbol, 1))
 
 
-def _formula(x: int) -> Formula:
+def formula(x: int) -> Formula:
+    """The formula of a length."""
     return x.formula if isinstance(x, Symbolic) else Formula.of(int(x))
 
 
@@ -95,7 +96,7 @@ def _arithmetic(name: str, swapped: bool = False) -> Any:
             return NotImplemented
         if plain(_plain(self), _plain(other)) is NotImplemented:
             return NotImplemented
-        a, b = (_formula(other), _formula(self)) if swapped else (_formula(self), _formula(other))
+        a, b = (formula(other), formula(self)) if swapped else (formula(self), formula(other))
         if name in ("__floordiv__", "__mod__"):
             self.scope.divides(b)
         return self.scope.size(rule(a, b))
@@ -133,7 +134,7 @@ def _ordering(name: str) -> Any:
         if not isinstance(other, int):
             return getattr(int, name)(self, other)
         # a < b is b - a - 1 >= 0
-        a, b = _formula(self), _formula(other)
+        a, b = formula(self), formula(other)
         gap = b - a if name in ("__lt__", "__le__") else a - b
         if name in ("__lt__", "__gt__"):
             gap = gap - Formula.of(1)
@@ -272,13 +273,13 @@ class Symbolic(Size):
     def __eq__(self, other: object) -> Any:
         if not isinstance(other, int):
             return NotImplemented
-        gap = _formula(self) - _formula(other)
+        gap = formula(self) - formula(other)
         if gap.number is not None:
             return gap.number == 0
         bounds = self.scope.bounds
         if gap.at_least(bounds) > 0 or (-gap).at_least(bounds) > 0:
             return False
-        question = f"{self.formula} == {_formula(other)}"
+        question = f"{self.formula} == {formula(other)}"
         if _asked_by_user():
             raise messages.size_decided(question)
         # Not known to be equal, which is right whatever it is at run time: where lengths have to be
@@ -353,9 +354,9 @@ def _extreme(
     scope = next((n.scope for n in given if isinstance(n, Symbolic)), None)
     if scope is None:
         return plain(given)
-    found = _formula(given[0])
+    found = formula(given[0])
     for n in given[1:]:
-        found = rule(found, _formula(n), scope.bounds)
+        found = rule(found, formula(n), scope.bounds)
     return scope.size(found)
 
 

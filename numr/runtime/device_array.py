@@ -65,19 +65,23 @@ class DeviceArray:
         """The same elements in another shape: a view, or a copy of what is not row-major."""
         if not self.is_contiguous:
             return devices.copy(self).reshape(shape)  # type: ignore[no-any-return]
-        return type(self)(self.storage, shape, self.dtype)
+        return self._view(shape, None)
+
+    def _view(self, shape: tuple[int, ...], strides: tuple[int, ...] | None) -> Self:
+        """The same memory under another shape and strides."""
+        return type(self)(self.storage, shape, self.dtype, strides)
 
     def transpose(self, order: Sequence[int]) -> Self:
         strides = self.element_strides()
         shape = tuple(self.shape[i] for i in order)
-        return type(self)(self.storage, shape, self.dtype, tuple(strides[i] for i in order))
+        return self._view(shape, tuple(strides[i] for i in order))
 
     def spread(self, shape: tuple[int, ...], axes: Sequence[int]) -> Self:
         """A view in a larger shape: axis i of this is its axis `axes[i]`, the others repeat it."""
         strides = [0] * len(shape)
         for stride, axis, n in zip(self.element_strides(), axes, self.shape, strict=True):
             strides[axis] = 0 if n == 1 else stride
-        return type(self)(self.storage, shape, self.dtype, tuple(strides))
+        return self._view(shape, tuple(strides))
 
 
 def guard(

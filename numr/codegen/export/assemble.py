@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,11 +12,11 @@ import numpy as np
 from numr import messages
 from numr.codegen.binding import bind
 from numr.codegen.export.record import Argument, Memory, Recording
-from numr.codegen.export.recorder import RecordedArray, Recorder, formula
+from numr.codegen.export.recorder import RecordedArray, Recorder
 from numr.codegen.export.target import Target
 from numr.codegen.program import build_program, representatives
 from numr.dtypes import DType
-from numr.ir.symbolic import Scope
+from numr.ir.symbolic import Scope, formula
 from numr.ir.text import Canonical
 
 Sized = tuple[Canonical, Scope]
@@ -66,7 +67,7 @@ def _recorded(
     for k, node in enumerate(graph.inputs):
         constant = k - len(known.inputs)
         kind, number = ("in", k) if constant < 0 else ("const", constant)
-        memory = Memory(kind, number, node.dtype, _length(node.shape))
+        memory = Memory(kind, number, node.dtype, formula(math.prod(node.shape)))
         arrays.append(recorder.array(memory, node.shape, node.dtype))
     taken: set[Memory] = set()
     outputs = [
@@ -104,13 +105,6 @@ def _output(
     taken.add(storage)
     storage.kind, storage.number = "out", number
     return Argument(name[0], dtype, tuple(formula(n) for n in result.shape), name[1])
-
-
-def _length(shape: Sequence[int]) -> Any:
-    count = 1
-    for n in shape:
-        count = count * n
-    return formula(count)
 
 
 def constants(values: Sequence[Any]) -> list[np.ndarray[Any, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from numr.codegen.export.record import Memory, Recording, buffers_of
+from numr.codegen.export.record import Memory, Recording, buffers_in
 from numr.ir.formulas import Formula
 
 # Every block begins at a multiple of this many bytes.
@@ -42,11 +42,11 @@ def layout(recording: Recording, bytes_of: Callable[[Memory], Formula] = host_by
     made = Layout()
     last: dict[Memory, int] = {}
     for number, step in enumerate(recording.steps):
-        for memory in buffers_of(step):
+        for memory in buffers_in([step]):
             last[memory] = number
     free: dict[str, list[int]] = {}
     for number, step in enumerate(recording.steps):
-        here = dict.fromkeys(m for m in buffers_of(step) if m.kind == "temp")
+        here = dict.fromkeys(m for m in buffers_in([step]) if m.kind == "temp")
         for memory in here:
             if memory.number in made.places:
                 continue

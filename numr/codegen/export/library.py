@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from numr.codegen.expansions.matmul import takes
@@ -22,10 +23,7 @@ def matmul(recorder: Recorder, key: str, x: RecordedArray, y: RecordedArray) -> 
     shapes, strides = [], []
     for a in operands:
         steps = a.element_strides()
-        stack = 1
-        for n in a.shape[:-2]:
-            stack = stack * n
-        shapes.append((stack, *a.shape[-2:]))
+        shapes.append((math.prod(a.shape[:-2]), *a.shape[-2:]))
         strides.append((steps[-3] if a.ndim > 2 else 0, *steps[-2:]))
     recorder.call(key, [*operands, out], shapes, strides)
     return out

@@ -6,6 +6,7 @@ A formula is a number, a symbol's name, or `[operation, operands..]` of `+ * // 
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -71,11 +72,7 @@ def value(found: Any, sizes: Mapping[str, int]) -> int:
     if isinstance(found, int):
         return found
     operation, *operands = found
-    values = [value(x, sizes) for x in operands]
-    result = values[0]
-    for other in values[1:]:
-        result = _OPERATIONS[operation](result, other)
-    return result
+    return functools.reduce(_OPERATIONS[operation], [value(x, sizes) for x in operands])
 
 
 def formula(found: Any) -> Formula:
@@ -83,27 +80,20 @@ def formula(found: Any) -> Formula:
     if isinstance(found, (str, int)):
         return Formula.of(found)
     operation, *operands = found
-    return functools.reduce(_RULES[operation], [formula(x) for x in operands])
+    rule = _OF_FORMULAS.get(operation, _OPERATIONS[operation])
+    return functools.reduce(rule, [formula(x) for x in operands])
 
 
-_RULES: dict[str, Callable[[Formula, Formula], Formula]] = {
-    "+": Formula.__add__,
-    "*": Formula.__mul__,
-    "//": Formula.__floordiv__,
-    "%": Formula.__mod__,
-    "min": Formula.minimum,
-    "max": Formula.maximum,
-}
-
-
-_OPERATIONS: dict[str, Callable[[int, int], int]] = {
-    "+": lambda a, b: a + b,
-    "*": lambda a, b: a * b,
-    "//": lambda a, b: a // b,
-    "%": lambda a, b: a % b,
+_OPERATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "*": operator.mul,
+    "//": operator.floordiv,
+    "%": operator.mod,
     "min": min,
     "max": max,
 }
+# Of formulas it need not be known which is smaller.
+_OF_FORMULAS = {"min": Formula.minimum, "max": Formula.maximum}
 
 
 def _argument(a: Argument) -> dict[str, Any]:

@@ -32,6 +32,13 @@ class Argument:
     unit: str = ""
     doc: str = ""
 
+    @property
+    def bytes(self) -> Formula:
+        total = Formula.of(self.dtype.dtype.itemsize)
+        for n in self.shape:
+            total = total * n
+        return total
+
     def __str__(self) -> str:
         return f"{self.name}: {self.dtype.short}[{', '.join(map(str, self.shape))}]"
 
@@ -165,39 +172,33 @@ class Recording:
         return "\n".join([*head, *_lines(self.steps, "")])
 
 
-def buffers_of(step: Step) -> Iterator[Memory]:
-    """The buffers that a step reads or writes, those of steps inside it too."""
-    if isinstance(step, (Launch, Repeat, Library)):
-        yield from step.buffers
-    elif isinstance(step, Loop):
-        yield from buffers_in(step.steps)
-    elif isinstance(step, While):
-        yield step.flag
-        yield from buffers_in(step.test)
-        yield from buffers_in(step.steps)
-    else:
-        yield step.selector
-        for case in step.cases:
-            yield from buffers_in(case)
+def walk(steps: Sequence[Step]) -> Iterator[Step]:
+    """Steps in order, each followed by those inside of it."""
+    for step in steps:
+        yield step
+        if isinstance(step, Loop):
+            yield from walk(step.steps)
+        elif isinstance(step, While):
+            yield from walk([*step.test, *step.steps])
+        elif isinstance(step, Switch):
+            for case in step.cases:
+                yield from walk(case)
 
 
 def buffers_in(steps: Sequence[Step]) -> Iterator[Memory]:
-    for step in steps:
-        yield from buffers_of(step)
+    """The buffers that steps read or write, those of steps inside them too."""
+    for step in walk(steps):
+        if isinstance(step, (Launch, Repeat, Library)):
+            yield from step.buffers
+        elif isinstance(step, While):
+            yield step.flag
+        elif isinstance(step, Switch):
+            yield step.selector
 
 
 def launches_in(steps: Sequence[Step]) -> Iterator[Launch | Repeat]:
     """The launches among steps, those inside loops too."""
-    for step in steps:
-        if isinstance(step, (Launch, Repeat)):
-            yield step
-        elif isinstance(step, Loop):
-            yield from launches_in(step.steps)
-        elif isinstance(step, While):
-            yield from launches_in([*step.test, *step.steps])
-        elif isinstance(step, Switch):
-            for case in step.cases:
-                yield from launches_in(case)
+    return (step for step in walk(steps) if isinstance(step, (Launch, Repeat)))
 
 
 def _lines(steps: Sequence[Step], pad: str) -> Iterator[str]:

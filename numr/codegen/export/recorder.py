@@ -6,6 +6,7 @@ arrays that stand for memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any, Self
@@ -28,10 +29,10 @@ from numr.codegen.kernel import Kernel
 from numr.codegen.lowered import Stage, product
 from numr.codegen.movement import copy_kernel, fill_kernel, read_row, write_row
 from numr.codegen.target import Capabilities
-from numr.dtypes import DType, as_dtype, bool_, int32, int64
+from numr.dtypes import DType, as_dtype, bool_, int32
 from numr.ir.formulas import Formula
-from numr.ir.symbolic import Scope, Symbolic, largest, smallest
-from numr.runtime.device_array import DeviceArray, row_major
+from numr.ir.symbolic import Scope, Symbolic, formula, largest, smallest
+from numr.runtime.device_array import DeviceArray
 
 Given = list[Any]
 # Rounds of a loop that a launch may run on a device that does not mind.
@@ -56,16 +57,6 @@ class RecordedArray(DeviceArray):
         if not self.is_contiguous:
             return self.recorder.copy(self).reshape(shape)
         return self._view(shape, None)
-
-    def transpose(self, order: Sequence[int]) -> Self:
-        strides = self.element_strides()
-        return self._view(tuple(self.shape[i] for i in order), tuple(strides[i] for i in order))
-
-    def spread(self, shape: tuple[int, ...], axes: Sequence[int]) -> Self:
-        strides = [0] * len(shape)
-        for stride, axis, n in zip(self.element_strides(), axes, self.shape, strict=True):
-            strides[axis] = 0 if n == 1 else stride
-        return self._view(shape, tuple(strides))
 
 
 class Recorder:
@@ -182,7 +173,7 @@ class Recorder:
         def make() -> RecordedArray:
             out = self.allocator(shape, dtype)()
             (kernel,) = self.build([fill_kernel(dtype, value, self.capabilities.index)], False)
-            points = _count(shape)
+            points = math.prod(shape)
             self.launcher(kernel, 1, (), points, points)(out)
             return out
 
@@ -198,7 +189,7 @@ class Recorder:
         dtype = as_dtype(array.dtype)
         shape, strides = array.shape, array.element_strides()
         if array.is_contiguous:
-            shape, strides = (_count(array.shape),), (1,)
+            shape, strides = (math.prod(array.shape),), (1,)
         made, sizes, points = copy_kernel(dtype, shape, strides, self.capabilities.index)
         (kernel,) = self.build([made], False)
         self.launcher(kernel, 2, sizes, points, points)(array, out)
@@ -218,7 +209,7 @@ class Recorder:
 
     def memory(self, shape: tuple[int, ...], dtype: DType) -> Memory:
         """A new temporary."""
-        made = Memory("temp", len(self.memories), dtype, formula(_count(shape)))
+        made = Memory("temp", len(self.memories), dtype, formula(math.prod(shape)))
         self.memories.append(made)
         return made
 
@@ -322,24 +313,9 @@ class Recorder:
         return storage
 
 
-def formula(n: int) -> Formula:
-    """The formula of a length."""
-    return n.formula if isinstance(n, Symbolic) else Formula.of(int(n))
-
-
 def formulas(sizes: Sequence[int]) -> tuple[Formula, ...]:
     return tuple(formula(n) for n in sizes)
 
 
-def _count(shape: Sequence[int]) -> int:
-    count = 1
-    for n in shape:
-        count = count * n
-    return count
-
-
 def _shape(extents: Sequence[Any], sizes: Sequence[int]) -> tuple[int, ...]:
     return tuple(product((e,), sizes) for e in extents)
-
-
-__all__ = ["Recorder", "RecordedArray", "formula", "formulas", "int64", "row_major"]

@@ -19,7 +19,8 @@ from numr.codegen.export.record import (
     Step,
     Switch,
     While,
-    buffers_of,
+    buffers_in,
+    walk,
 )
 from numr.codegen.export.targets.c import blas
 from numr.codegen.export.targets.c.printer import takes_points, wrapped
@@ -103,7 +104,7 @@ class Driver:
             if n.least < 0
         } | {m.length.text: m.length for m in recording.memories if m.length.least < 0}
         holds += [f"{self.formula(n)} < 0" for n in lengths.values()]
-        for s in _all(recording.steps):
+        for s in walk(recording.steps):
             if not isinstance(s, Library):
                 continue
             holds += [
@@ -116,7 +117,7 @@ class Driver:
 
     def _largest(self, formulas: Sequence[Formula]) -> str:
         """A sum of products of sizes that no formula's value, or any part of it, exceeds."""
-        steps = _all(self.recording.steps)
+        steps = walk(self.recording.steps)
         counts = {s.symbol: s.count for s in steps if isinstance(s, Loop)}
         products: dict[tuple[str, ...], int] = {}
         for formula in formulas:
@@ -148,7 +149,7 @@ class Driver:
         yield "        return NUMR_NULL;"
         yield "    }"
         yield from self._blocks()
-        used = {m for s in recording.steps for m in buffers_of(s)}
+        used = set(buffers_in(recording.steps))
         for kind, arguments in (("in", called.inputs), ("out", called.outputs)):
             numbers = {m.number for m in used if m.kind == kind}
             yield from (f"    (void){n};" for k, n in enumerate(arguments) if k not in numbers)
@@ -191,13 +192,7 @@ class Driver:
             if isinstance(s, Launch):
                 yield from self.launch(s.kernel, s.buffers, s.sizes, s.points, pad)
             elif isinstance(s, Repeat):
-                flag = f"*({self.memory(s.buffers[-1])})"
-                yield f"{pad}{flag} = 0;"
-                yield from self.launch(s.kernel, s.buffers, s.first, s.points, pad)
-                yield f"{pad}while ({flag}) {{"
-                yield f"{pad}    {flag} = 0;"
-                yield from self.launch(s.kernel, s.buffers, s.again, s.points, pad + "    ")
-                yield f"{pad}}}"
+                yield from self.repeat(s, pad)
             elif isinstance(s, Loop):
                 count = self.formula(s.count)
                 name = self.symbols[s.symbol] = f"{_OWN}{s.symbol}"
@@ -207,17 +202,35 @@ class Driver:
             elif isinstance(s, While):
                 yield f"{pad}for (;;) {{"
                 yield from self.steps(s.test, depth + 1)
-                yield f"{pad}    if (!*({self.memory(s.flag)})) {{"
-                yield f"{pad}        break;"
-                yield f"{pad}    }}"
+                yield from self.leave(s.flag, pad + "    ")
                 yield from self.steps(s.steps, depth + 1)
                 yield f"{pad}}}"
             elif isinstance(s, Switch):
                 yield from self.switch(s, depth)
             else:
-                buffers = [self.memory(m) for m in s.buffers]
-                lines = blas.gemm(s, buffers, self.formula, self.use("numr_max_i64"))
-                yield from (pad + line for line in lines)
+                yield from self.library(s, pad)
+
+    def repeat(self, s: Repeat, pad: str) -> Iterator[str]:
+        """A kernel, again as long as it sets its flag."""
+        flag = f"*({self.memory(s.buffers[-1])})"
+        yield f"{pad}{flag} = 0;"
+        yield from self.launch(s.kernel, s.buffers, s.first, s.points, pad)
+        yield f"{pad}while ({flag}) {{"
+        yield f"{pad}    {flag} = 0;"
+        yield from self.launch(s.kernel, s.buffers, s.again, s.points, pad + "    ")
+        yield f"{pad}}}"
+
+    def leave(self, flag: Memory, pad: str) -> Iterator[str]:
+        """The end of a loop where a flag is not set."""
+        yield f"{pad}if (!*({self.memory(flag)})) {{"
+        yield f"{pad}    break;"
+        yield f"{pad}}}"
+
+    def library(self, s: Library, pad: str) -> Iterator[str]:
+        """A library's function."""
+        buffers = [self.memory(m) for m in s.buffers]
+        lines = blas.gemm(s, buffers, self.formula, self.use("numr_max_i64"))
+        yield from (pad + line for line in lines)
 
     def launch(
         self,
@@ -235,9 +248,12 @@ class Driver:
         yield from joined(f"{pad}{self.kernels[kernel]}(", arguments, ", ", ");")
 
     def switch(self, s: Switch, depth: int) -> Iterator[str]:
-        """The number is within range."""
+        yield from self.chosen(f"*({self.memory(s.selector)})", s, depth)
+
+    def chosen(self, number: str, s: Switch, depth: int) -> Iterator[str]:
+        """The steps of a case by its number, which is within range."""
         pad = "    " * depth
-        yield f"{pad}switch (*({self.memory(s.selector)})) {{"
+        yield f"{pad}switch ({number}) {{"
         for k, case in enumerate(s.cases):
             yield f"{pad}case {k}:" if k < len(s.cases) - 1 else f"{pad}default:"
             yield from self.steps(case, depth + 1)
@@ -248,31 +264,15 @@ class Driver:
 _OPPOSITE = {">=": "<", "==": "!=", "!=": "=="}
 
 
-def _all(steps: Sequence[Step]) -> Iterator[Step]:
-    """Steps and those inside of them."""
-    for s in steps:
-        yield s
-        if isinstance(s, Loop):
-            yield from _all(s.steps)
-        elif isinstance(s, While):
-            yield from _all([*s.test, *s.steps])
-        elif isinstance(s, Switch):
-            for case in s.cases:
-                yield from _all(case)
-
-
 def _formulas(recording: Recording, workspace: Formula) -> Iterator[Formula]:
     """Every formula that is worked out, and the bytes of every array."""
     yield workspace
     for a in (*recording.inputs, *recording.outputs):
-        total = Formula.of(a.dtype.dtype.itemsize)
-        for n in a.shape:
-            yield n
-            total = total * n
-        yield total
+        yield from a.shape
+        yield a.bytes
     yield from (c.formula for c in recording.conditions)
     yield from (m.bytes for m in recording.memories)
-    for s in _all(recording.steps):
+    for s in walk(recording.steps):
         if isinstance(s, Launch):
             yield from (s.points, *s.sizes)
         elif isinstance(s, Repeat):

@@ -12,7 +12,6 @@ import numpy as np
 from numr.codegen.export import abi
 from numr.codegen.export.layout import ALIGNMENT, Layout, layout
 from numr.codegen.export.record import (
-    Argument,
     Launch,
     Loop,
     Memory,
@@ -22,6 +21,7 @@ from numr.codegen.export.record import (
     Switch,
     While,
     launches_in,
+    walk,
 )
 from numr.codegen.export.targets.native.formulas import DECLARED, Body
 from numr.codegen.kernel import Kernel
@@ -144,20 +144,13 @@ def _refuse(body: Body, recording: Recording) -> None:
     for argument in (*recording.inputs, *recording.outputs):
         for length in argument.shape:
             _refuse_length(body, length)
-        body.refuse("sgt", body.settle(_bytes(argument)), abi.MOST_BYTES)
+        body.refuse("sgt", body.settle(argument.bytes), abi.MOST_BYTES)
 
 
 def _refuse_length(body: Body, length: Formula) -> None:
     value = body.settle(length)
     if length.least < 0:
         body.refuse("slt", value)
-
-
-def _bytes(argument: Argument) -> Formula:
-    total = Formula.of(argument.dtype.dtype.itemsize)
-    for length in argument.shape:
-        total = total * length
-    return total
 
 
 def _any(body: Body) -> str:
@@ -347,23 +340,12 @@ class _Driver:
 def _settled(recording: Recording, places: Layout) -> list[Formula]:
     """Every formula of the function's sizes alone that its steps use."""
     found = [*places.blocks]
-
-    def add(steps: Sequence[Step]) -> None:
-        for step in steps:
-            if isinstance(step, Launch):
-                found.extend((*step.sizes, step.points))
-            elif isinstance(step, Repeat):
-                found.extend((*step.first, *step.again, step.points))
-            elif isinstance(step, Loop):
-                found.append(step.count)
-                add(step.steps)
-            elif isinstance(step, While):
-                add(step.test)
-                add(step.steps)
-            elif isinstance(step, Switch):
-                for case in step.cases:
-                    add(case)
-
-    add(recording.steps)
+    for step in walk(recording.steps):
+        if isinstance(step, Launch):
+            found.extend((*step.sizes, step.points))
+        elif isinstance(step, Repeat):
+            found.extend((*step.first, *step.again, step.points))
+        elif isinstance(step, Loop):
+            found.append(step.count)
     known = set(recording.symbols)
     return [f for f in found if set(symbols_of([f])) <= known]

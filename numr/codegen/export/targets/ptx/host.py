@@ -13,15 +13,11 @@ from numr.codegen.export import abi
 from numr.codegen.export import header as c_header
 from numr.codegen.export.layout import Layout, layout, rounded
 from numr.codegen.export.record import (
-    Argument,
-    Launch,
-    Loop,
+    Library,
     Memory,
     Recording,
     Repeat,
-    Step,
     Switch,
-    While,
     buffers_in,
 )
 from numr.codegen.export.targets.c.driver import Driver, joined
@@ -178,7 +174,7 @@ class Host(Driver):
             for k, a in enumerate(arguments):
                 if kind == "out" or k in self.used:
                     self.places[kind, k] = f"{_OWN}{kind}_{k}"
-                    self.blocks.append((self.places[kind, k], rounded(_bytes(a))))
+                    self.blocks.append((self.places[kind, k], rounded(a.bytes)))
         for number, block in temporaries.places.items():
             self.places["temp", number] = f"{_OWN}block_{block}"
         self.blocks += [(f"{_OWN}block_{k}", size) for k, size in enumerate(temporaries.blocks)]
@@ -233,13 +229,13 @@ class Host(Driver):
             at = f"{name} + {self.formula(size)}"
         for k, (a, name) in enumerate(zip(recording.inputs, called.inputs, strict=True)):
             if k in self.used:
-                bytes = self.formula(_bytes(a))
+                bytes = self.formula(a.bytes)
                 yield f"    NUMR_DO({self.use('numr_put')}(context, {_OWN}in_{k}, {name}, {bytes}));"
             else:
                 yield f"    (void){name};"
         yield from self.steps(recording.steps, 1)
         for k, (a, name) in enumerate(zip(recording.outputs, called.outputs, strict=True)):
-            bytes = self.formula(_bytes(a))
+            bytes = self.formula(a.bytes)
             yield f"    NUMR_DO({self.use('numr_get')}(context, {name}, {_OWN}out_{k}, {bytes}));"
         yield "    return NUMR_OK;"
 
@@ -248,40 +244,21 @@ class Host(Driver):
             return self.constants[memory.number]
         return self.places[memory.kind, memory.number]
 
-    def steps(self, steps: Sequence[Step], depth: int) -> Iterator[str]:
+    def leave(self, flag: Memory, pad: str) -> Iterator[str]:
+        yield from self._read(flag, "going", pad)
+        yield f"{pad}if (!numr_going) {{"
+        yield f"{pad}    break;"
+        yield f"{pad}}}"
+
+    def switch(self, s: Switch, depth: int) -> Iterator[str]:
         pad = "    " * depth
-        for s in steps:
-            if isinstance(s, Launch):
-                yield from self.launch(s.kernel, s.buffers, s.sizes, s.points, pad)
-            elif isinstance(s, Repeat):
-                yield from self._repeat(s, pad)
-            elif isinstance(s, Loop):
-                name = self.symbols[s.symbol] = f"{_OWN}{s.symbol}"
-                count = self.formula(s.count)
-                yield f"{pad}for (int64_t {name} = 1; {name} <= {count}; ++{name}) {{"
-                yield from self.steps(s.steps, depth + 1)
-                yield f"{pad}}}"
-            elif isinstance(s, While):
-                yield f"{pad}for (;;) {{"
-                yield from self.steps(s.test, depth + 1)
-                yield from self._read(s.flag, "going", pad + "    ")
-                yield f"{pad}    if (!numr_going) {{"
-                yield f"{pad}        break;"
-                yield f"{pad}    }}"
-                yield from self.steps(s.steps, depth + 1)
-                yield f"{pad}}}"
-            elif isinstance(s, Switch):
-                yield f"{pad}{{"
-                yield from self._read(s.selector, "case", pad + "    ")
-                yield f"{pad}    switch (numr_case) {{"
-                for k, case in enumerate(s.cases):
-                    yield f"{pad}    case {k}:" if k < len(s.cases) - 1 else f"{pad}    default:"
-                    yield from self.steps(case, depth + 2)
-                    yield f"{pad}        break;"
-                yield f"{pad}    }}"
-                yield f"{pad}}}"
-            else:
-                raise NotImplementedError(f"the ptx target has no library: {s}")
+        yield f"{pad}{{"
+        yield from self._read(s.selector, "case", pad + "    ")
+        yield from self.chosen("numr_case", s, depth + 1)
+        yield f"{pad}}}"
+
+    def library(self, s: Library, pad: str) -> Iterator[str]:
+        raise NotImplementedError(f"the ptx target has no library: {s}")
 
     def launch(
         self,
@@ -305,7 +282,7 @@ class Host(Driver):
             f"sizeof numr_{name}));"
         )
 
-    def _repeat(self, s: Repeat, pad: str) -> Iterator[str]:
+    def repeat(self, s: Repeat, pad: str) -> Iterator[str]:
         flag = self.memory(s.buffers[-1])
         inner = pad + "    "
         yield f"{pad}for (int32_t numr_going = 1, numr_first = 1; numr_going; numr_first = 0) {{"
@@ -317,10 +294,3 @@ class Host(Driver):
         yield f"{inner}}}"
         yield f"{inner}NUMR_DO({self.use('numr_get')}(context, &numr_going, {flag}, sizeof numr_going));"
         yield f"{pad}}}"
-
-
-def _bytes(a: Argument) -> Formula:
-    total = Formula.of(a.dtype.dtype.itemsize)
-    for n in a.shape:
-        total = total * n
-    return total
